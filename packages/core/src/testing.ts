@@ -1,0 +1,6 @@
+export type { FakeClock } from './lib/fake-clock.ts'
+export { createFakeClock } from './lib/fake-clock.ts'
+export type { CollectedReports } from './lib/collect-reports.ts'
+export { collectReports } from './lib/collect-reports.ts'
+export { createSeededRandom } from './lib/seeded-random.ts'
+export { aGrant, aNamespace, aPod } from './lib/builders.ts'

@@ -1,0 +1,3 @@
+import { library } from '../../scripts/tsup.base.ts'
+
+export default library(['src/index.ts', 'src/kubernetes.ts', 'src/testing.ts'])

@@ -1,0 +1,24 @@
+import { readdirSync } from 'node:fs'
+import { defineConfig } from 'vitest/config'
+
+// The source of truth of the test projects: every package and app is one, named after its folder.
+const members = ['packages', 'apps'].flatMap((group) =>
+  readdirSync(new URL(group, import.meta.url), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => ({ name: entry.name, root: `${group}/${entry.name}` })),
+)
+
+export default defineConfig({
+  test: {
+    projects: [...members, { name: 'scripts', root: 'scripts' }].map(({ name, root }) => ({
+      test: {
+        name,
+        root,
+        include: ['src/**/*.test.ts', 'test/**/*.test.ts', ...(name === 'scripts' ? ['*.test.ts'] : [])],
+        setupFiles: [new URL('scripts/test-guard.ts', import.meta.url).pathname],
+        environment: 'node',
+        restoreMocks: true,
+      },
+    })),
+  },
+})
