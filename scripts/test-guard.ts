@@ -14,41 +14,38 @@ for (const name of ['http_proxy', 'https_proxy', 'all_proxy']) {
 }
 
 const isLoopback = (host: string): boolean =>
-  host === 'localhost' ||
-  host === '::1' ||
-  /^127\.\d+\.\d+\.\d+$/.test(host) ||
-  /^::ffff:127\./.test(host) ||
-  host === ''
+  host === '' || host === 'localhost' || host === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(host)
 
-function refuse(host: string): never {
+function assertLoopback(host: unknown): void {
+  if (typeof host !== 'string' || isLoopback(host)) return
   throw new Error(
     `A test tried to reach ${host}. Tests may talk to loopback only: set the endpoint of what you test explicitly.`,
   )
 }
 
-const connect = net.Socket.prototype.connect
-net.Socket.prototype.connect = function guarded(this: net.Socket, ...args: unknown[]): net.Socket {
+/** Puts a look at the arguments before a method, leaving the method as it is. */
+function before(target: object, method: string, look: (args: unknown[]) => void): void {
+  const original: unknown = Reflect.get(target, method)
+  if (typeof original !== 'function') throw new Error(`test-guard: there is no ${method} to guard`)
+  Reflect.set(target, method, function guarded(this: unknown, ...args: unknown[]): unknown {
+    look(args)
+    return Reflect.apply(original, this, args)
+  })
+}
+
+before(net.Socket.prototype, 'connect', (args) => {
+  // net.connect() hands its normalised arguments over as an array of [options, callback].
   const first: unknown = Array.isArray(args[0]) ? args[0][0] : args[0]
-  if (typeof first === 'object' && first !== null && !('path' in first && first.path)) {
-    const host = (first as { host?: string }).host ?? 'localhost'
-    if (!isLoopback(host)) refuse(host)
-  } else if (typeof first === 'number' && typeof args[1] === 'string' && !isLoopback(args[1])) {
-    refuse(args[1])
+  if (typeof first === 'object' && first !== null) {
+    const { host, path } = first as { host?: unknown; path?: unknown }
+    if (path === undefined || path === null) assertLoopback(host)
+  } else if (typeof first === 'number') {
+    assertLoopback(args[1])
   }
-  return Reflect.apply(connect, this, args) as net.Socket
-} as typeof connect
-
-const send = dgram.Socket.prototype.send
-dgram.Socket.prototype.send = function guarded(this: dgram.Socket, ...args: unknown[]): void {
-  const host = args.find((arg, index) => index > 0 && typeof arg === 'string')
-  if (typeof host === 'string' && !isLoopback(host)) refuse(host)
-  Reflect.apply(send, this, args)
-} as typeof send
-
-const lookup = dns.lookup
-Object.assign(dns, {
-  lookup(host: string, ...rest: unknown[]) {
-    if (!isLoopback(host) && net.isIP(host) === 0) refuse(host)
-    return Reflect.apply(lookup, dns, [host, ...rest])
-  },
+})
+before(dgram.Socket.prototype, 'send', (args) =>
+  assertLoopback(args.slice(1).find((arg) => typeof arg === 'string')),
+)
+before(dns, 'lookup', ([host]) => {
+  if (typeof host === 'string' && net.isIP(host) === 0) assertLoopback(host)
 })

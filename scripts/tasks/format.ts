@@ -1,0 +1,3 @@
+import { runThrough } from '../lib/step.ts'
+
+await runThrough({ name: 'format', command: 'biome', args: ['check', '--write', '.'] })

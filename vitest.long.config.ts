@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+// The runs of `npm run fuzz`: minutes, not seconds. Short runs of the same properties are part of `npm test`.
+export default defineConfig({
+  test: {
+    include: ['packages/*/test/long/**/*.long.ts', 'apps/*/test/long/**/*.long.ts'],
+    setupFiles: ['scripts/test-guard.ts'],
+    testTimeout: 15 * 60_000,
+    hookTimeout: 60_000,
+    fileParallelism: true,
+    maxWorkers: 2,
+  },
+})
