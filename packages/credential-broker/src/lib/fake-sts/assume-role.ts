@@ -1,0 +1,124 @@
+import { StsRefusal } from './answers.ts'
+import type { AssumeRoleRequest } from './assume-role-request.ts'
+import type { Caller } from './sessions.ts'
+import { isLike, isTrusted, type TrustPolicy } from './trust-policy.ts'
+
+/** A role that the fake knows. */
+export interface FakeRole {
+  readonly arn: string
+  readonly trustPolicy: TrustPolicy
+  /** 3600 unless told, as in IAM. */
+  readonly maxSessionDurationSeconds?: number
+}
+
+export interface Assumed {
+  readonly caller: Caller
+  readonly packedPolicySize: number | undefined
+}
+
+/** STS refuses larger policies and tags together; what it packs is not documented, so this is plain bytes. */
+const PACKED_BYTES = 4096
+const CHAINED_SECONDS = 3600
+
+/** Decides an AssumeRole as STS does; throws the refusal that it would answer. */
+export function assumeRole(
+  caller: Caller,
+  request: AssumeRoleRequest,
+  role: (FakeRole & { readonly id: string }) | undefined,
+  mayAssume: readonly string[],
+): Assumed {
+  const tags = { ...caller.transitiveTags, ...request.tags }
+  const clash = Object.keys(request.tags).find((key) => Object.hasOwn(caller.transitiveTags, key))
+  if (clash !== undefined) {
+    throw new StsRefusal(
+      400,
+      'InvalidParameterValue',
+      `One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from the calling session.`,
+    )
+  }
+  const context = {
+    'sts:externalid': given(request.externalId),
+    'sts:rolesessionname': [request.sessionName],
+    'sts:sourceidentity': given(request.sourceIdentity),
+    'sts:transitivetagkeys': request.transitiveTagKeys.length > 0 ? request.transitiveTagKeys : undefined,
+    'aws:principalarn': [caller.roleArn ?? caller.arn],
+    'aws:principalaccount': [caller.account],
+    'aws:tagkeys': Object.keys(tags).length > 0 ? Object.keys(tags) : undefined,
+    ...Object.fromEntries(
+      Object.entries(tags).map(([key, value]) => [`aws:requesttag/${key.toLowerCase()}`, [value]]),
+    ),
+  }
+  const requireTrust = (action: Parameters<typeof isTrusted>[2]) => {
+    const allowed =
+      role !== undefined &&
+      mayAssume.some((pattern) => isLike(role.arn, pattern)) &&
+      isTrusted(role.trustPolicy, caller, action, context)
+    if (!allowed) {
+      throw new StsRefusal(
+        403,
+        'AccessDenied',
+        `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${request.roleArn}`,
+      )
+    }
+    return role
+  }
+
+  const found = requireTrust('sts:AssumeRole')
+  if (Object.keys(tags).length > 0) requireTrust('sts:TagSession')
+  if (request.sourceIdentity !== undefined) requireTrust('sts:SetSourceIdentity')
+  if (caller.roleArn !== undefined && request.durationSeconds > CHAINED_SECONDS) {
+    throw new StsRefusal(
+      400,
+      'ValidationError',
+      'The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.',
+    )
+  }
+  if (request.durationSeconds > (found.maxSessionDurationSeconds ?? 3600)) {
+    throw new StsRefusal(
+      400,
+      'ValidationError',
+      'The requested DurationSeconds exceeds the MaxSessionDuration set for this role.',
+    )
+  }
+  const packedPolicySize = packedSize(request)
+  if (packedPolicySize !== undefined && packedPolicySize > 100) {
+    throw new StsRefusal(
+      400,
+      'PackedPolicyTooLarge',
+      `Packed policy consumes ${packedPolicySize}% of allotted space, please use smaller policy.`,
+    )
+  }
+  return { caller: sessionOf(found, request, tags, caller), packedPolicySize }
+}
+
+function sessionOf(
+  role: FakeRole & { readonly id: string },
+  request: AssumeRoleRequest,
+  tags: Readonly<Record<string, string>>,
+  by: Caller,
+): Caller {
+  const { partition, account, name } = partsOf(role.arn)
+  const transitive = new Set([...request.transitiveTagKeys, ...Object.keys(by.transitiveTags)])
+  return {
+    arn: `arn:${partition}:sts::${account}:assumed-role/${name}/${request.sessionName}`,
+    userId: `${role.id}:${request.sessionName}`,
+    account,
+    roleArn: role.arn,
+    transitiveTags: Object.fromEntries(Object.entries(tags).filter(([key]) => transitive.has(key))),
+    sourceIdentity: request.sourceIdentity ?? by.sourceIdentity,
+  }
+}
+
+/** The pieces of any IAM or STS ARN that sessions are made of. */
+export function partsOf(arn: string): { partition: string; account: string; resource: string; name: string } {
+  const [, partition = 'aws', , , account = '', resource = ''] = arn.split(':')
+  return { partition, account, resource, name: resource.slice(resource.lastIndexOf('/') + 1) }
+}
+
+function packedSize({ policy, policyArns, tags }: AssumeRoleRequest): number | undefined {
+  const bytes = [policy ?? '', ...policyArns, ...Object.entries(tags).flat()].join('').length
+  return bytes === 0 ? undefined : Math.max(1, Math.ceil((bytes * 100) / PACKED_BYTES))
+}
+
+const given = (value: string | undefined): readonly string[] | undefined =>
+  value === undefined ? undefined : [value]
