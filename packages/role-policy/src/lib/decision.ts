@@ -5,9 +5,15 @@ export interface DecisionInput {
   readonly pod: PodIdentity
   /** `undefined`: not known yet; the decision is then `wait` wherever it matters. */
   readonly namespace: NamespaceRecord | undefined
+  /** `undefined`: not known yet, or not watched; only looked at where settings name a service-account annotation. */
   readonly serviceAccount: ServiceAccountRecord | undefined
   /** The role that the request names (decoded path segment: name, path/name or ARN); `undefined`: the pod's own. */
   readonly requested: string | undefined
+  /**
+   * What proved who asks: its source address (the default), or a verified token that names the pod. A host-network
+   * pod shares its node's address and can only be told by a token.
+   */
+  readonly identifiedBy?: 'address' | 'token'
 }
 
 /** Stable codes: metrics, logs, events and users' tests name them. */
@@ -48,10 +54,21 @@ export interface Granted {
   readonly warnings: readonly string[]
 }
 
+/** What a decision can be waiting for. */
+export type Missing =
+  | 'namespace'
+  | 'service-account'
+  /** Being discovered: settings say `basePending`. */
+  | 'base-arn'
+  /** Being discovered: settings say `defaultRolePending`. */
+  | 'default-role'
+  /** The engine that runs regular expressions is being loaded: await `Policy.prepare`, then decide again. */
+  | 'pattern-engine'
+
 /** Something that decides is not known yet; ask again when it is. */
 export interface Wait {
   readonly kind: 'wait'
-  readonly for: 'namespace' | 'service-account' | 'base-arn'
+  readonly for: Missing
 }
 
 export type Decision = Granted | Denial | Wait
@@ -59,11 +76,14 @@ export type Decision = Granted | Denial | Wait
 /** One rule that was looked at, in order, for `explain`. */
 export interface ExplainedRule {
   readonly rule: string
-  readonly outcome: 'chosen' | 'passed' | 'failed' | 'skipped' | 'would-fail'
+  readonly outcome: 'chosen' | 'passed' | 'failed' | 'skipped' | 'would-fail' | 'waiting'
   readonly detail: string
 }
 
 export interface Explanation {
+  /** `namespace/name` of the pod, and what was asked for. */
+  readonly pod: string
+  readonly requested: string | undefined
   readonly decision: Decision
   readonly rules: readonly ExplainedRule[]
 }

@@ -1,0 +1,14 @@
+import type { PodIdentity } from '@kube2iam-ts/core'
+import type { Denial, DenialCode, Missing, Wait } from './decision.ts'
+
+/** A denial whose sentence begins with the pod, so that a log line needs nothing else. */
+export function refuse(code: DenialCode, pod: PodIdentity, sentence: string, role?: string): Denial {
+  return { kind: 'denied', code, message: `pod ${pod.namespace}/${pod.name}: ${sentence}`, role }
+}
+
+export const waitFor = (missing: Missing): Wait => ({ kind: 'wait', for: missing })
+
+/** Text that somebody else wrote, as it may be shown: quoted, without control characters, and not without end. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
+}

@@ -1,0 +1,182 @@
+import type { Grant } from '@kube2iam-ts/core'
+import { applyingRules } from './check-role.ts'
+import type { ChosenRole } from './choose-role.ts'
+import type { Context, Stop } from './context.ts'
+import type { DecisionInput, Denial } from './decision.ts'
+import { quote, refuse } from './refuse.ts'
+import { sessionName } from './session-name.ts'
+import { checkTags, clusterTags, parseAuthorTags } from './session-tags.ts'
+import type { Trace } from './trace.ts'
+
+export interface Session {
+  readonly kind: 'session'
+  readonly grant: Grant
+  readonly wouldDeny: readonly Denial[]
+  readonly warnings: readonly string[]
+}
+
+// STS: 2-1224 characters of these.
+const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/
+const SHORTEST_SECONDS = 900
+
+/** Everything else that defines the session of the role. */
+export function planSession(
+  context: Context,
+  input: DecisionInput,
+  chosen: ChosenRole,
+  trace: Trace,
+): Session | Stop {
+  const { session, keys } = context
+  const { pod } = input
+  const warnings: string[] = []
+  const wouldDeny: Denial[] = []
+
+  const external = externalId(context, input, chosen, trace)
+  if (external.kind === 'denied') return external
+  wouldDeny.push(...external.wouldDeny)
+
+  const tags = sessionTags(context, input, chosen, trace)
+  if (tags.kind === 'denied') return tags
+
+  const hint = keys.sessionName === undefined ? undefined : pod.annotations[keys.sessionName]
+  const name = sessionName({ scope: session.scope, pod, role: chosen.role, hint })
+  if (name.changed) warnings.push(`the session name was shortened to ${name.text}`)
+  trace('session name', 'chosen', () => name.text)
+
+  const durationSeconds = duration(context, input, warnings)
+  trace('session duration', 'chosen', () => `${durationSeconds} seconds`)
+
+  const { sourceIdentity: sourceScope } = session
+  const policyArns = [
+    ...new Set([
+      ...(session.policyArns ?? []),
+      ...applyingRules(context, input).flatMap(({ rule }) => rule.policyArns ?? []),
+    ]),
+  ]
+  return {
+    kind: 'session',
+    warnings,
+    wouldDeny,
+    grant: {
+      role: chosen.role,
+      sessionName: name.text,
+      durationSeconds,
+      externalId: external.value,
+      sourceIdentity:
+        sourceScope === undefined
+          ? undefined
+          : sessionName({ scope: sourceScope, pod, role: chosen.role }).text,
+      tags: tags.tags,
+      transitiveTagKeys: session.transitiveTags === true ? Object.keys(tags.tags) : [],
+      policyArns,
+      policy: session.policy,
+      region: session.region,
+    },
+  }
+}
+
+interface ExternalId {
+  readonly kind: 'external-id'
+  readonly value: string | undefined
+  readonly wouldDeny: readonly Denial[]
+}
+
+function externalId(
+  context: Context,
+  input: DecisionInput,
+  { role }: ChosenRole,
+  trace: Trace,
+): ExternalId | Denial {
+  const rule = 'external ID'
+  const { pod } = input
+  const key = context.keys.externalId
+  // An empty annotation is what a template writes when nobody filled it in; kube2iam takes it as none.
+  const stated = (key === undefined ? undefined : pod.annotations[key]) || undefined
+  if (stated !== undefined && !EXTERNAL_ID.test(stated)) {
+    const denial = refuse(
+      'external-id-invalid',
+      pod,
+      `annotation ${key} is no external ID: ${quote(stated)} is not 2-1224 letters, digits or any of +=,.@:/-_`,
+      role.text,
+    )
+    trace(rule, 'failed', () => denial.message)
+    return denial
+  }
+  let value = stated
+  const wouldDeny: Denial[] = []
+  for (const { name, mode, rule: compiled } of applyingRules(context, input)) {
+    const problem = externalIdProblem(compiled, value)
+    if (problem === undefined) {
+      value ??= compiled.externalId
+      continue
+    }
+    const denial = refuse(
+      'external-id-required',
+      pod,
+      `policy rule ${quote(name)} of the configuration file ${problem}; set annotation ${key ?? '(none is configured)'}`,
+      role.text,
+    )
+    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => denial.message)
+    if (mode === 'enforce') return denial
+    wouldDeny.push(denial)
+  }
+  trace(rule, value === undefined ? 'skipped' : 'chosen', () =>
+    value === undefined ? 'none' : 'one is used',
+  )
+  return { kind: 'external-id', value, wouldDeny }
+}
+
+function externalIdProblem(
+  rule: { readonly externalId?: string | undefined; readonly requireExternalId?: boolean | undefined },
+  value: string | undefined,
+): string | undefined {
+  if (rule.externalId !== undefined && value !== undefined && value !== rule.externalId) {
+    return 'prescribes another external ID'
+  }
+  return rule.requireExternalId === true && value === undefined ? 'requires an external ID' : undefined
+}
+
+function sessionTags(
+  { session, keys }: Context,
+  { pod }: DecisionInput,
+  { role }: ChosenRole,
+  trace: Trace,
+): { readonly kind: 'tags'; readonly tags: Readonly<Record<string, string>> } | Denial {
+  const text = keys.sessionTags === undefined ? undefined : pod.annotations[keys.sessionTags]
+  const author = text === undefined || text === '' ? undefined : parseAuthorTags(text)
+  const facts = session.tags === true ? clusterTags(session.scope, pod, session.clusterName) : {}
+  const tags = author?.kind === 'invalid' ? author : checkTags({ ...author?.tags, ...facts })
+  if (tags.kind === 'tags') {
+    const count = Object.keys(tags.tags).length
+    trace(
+      'session tags',
+      count === 0 ? 'skipped' : 'chosen',
+      () => Object.keys(tags.tags).join(', ') || 'none',
+    )
+    return tags
+  }
+  const where =
+    author?.kind === 'invalid'
+      ? `annotation ${keys.sessionTags} cannot be used`
+      : 'STS would refuse the session tags'
+  trace('session tags', 'failed', () => tags.why)
+  return refuse('session-invalid', pod, `${where}: ${tags.why}`, role.text)
+}
+
+/** The shortest of what is asked for, what STS grants and what the rules allow. */
+function duration(context: Context, input: DecisionInput, warnings: string[]): number {
+  const { durationSeconds, maxDurationSeconds } = context.session
+  let seconds = durationSeconds
+  if (seconds > maxDurationSeconds) {
+    seconds = maxDurationSeconds
+    warnings.push(
+      `the session's ${durationSeconds} seconds were cut to ${maxDurationSeconds}: STS refuses more than 3600 where one role assumes another`,
+    )
+  }
+  for (const { name, rule } of applyingRules(context, input)) {
+    if (rule.maxDurationSeconds === undefined || rule.maxDurationSeconds >= seconds) continue
+    seconds = rule.maxDurationSeconds
+    warnings.push(`policy rule ${quote(name)} cut the session to ${seconds} seconds`)
+  }
+  return Math.max(SHORTEST_SECONDS, seconds)
+}
