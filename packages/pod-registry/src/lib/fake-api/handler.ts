@@ -1,0 +1,391 @@
+import type { Clock } from '@kube2iam-ts/core'
+import type { ApiRequest } from '../api-connection.ts'
+import { discovery } from './discovery.ts'
+import type { FailRule, FakeApiFaults } from './faults.ts'
+import { type ObjectStore, timestamp } from './object-store.ts'
+import { applyPatch } from './patches.ts'
+import {
+  type KubernetesObject,
+  type Manifest,
+  type Resource,
+  resourceAt,
+  resourceOfKind,
+} from './resources.ts'
+import { fieldSelector, labelSelector } from './selectors.ts'
+import {
+  ApiStatusError,
+  badRequest,
+  expired,
+  noSuchPath,
+  notFound,
+  statusOf,
+  tooLargeVersion,
+  unauthorized,
+} from './statuses.ts'
+import type { TokenReviews } from './token-reviews.ts'
+import { listText, shown, viewOf } from './views.ts'
+import { goneLine, isGone, type WatchStreams } from './watch-streams.ts'
+
+/** An answer before it is bytes. `body` may be a stream that throws: the connection is then cut. */
+export interface FakeApiAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Iterable<string> | AsyncIterable<string>
+}
+
+export interface HandlerOptions {
+  store: ObjectStore
+  streams: WatchStreams
+  reviews: TokenReviews
+  clock: Clock
+  faults: FakeApiFaults
+  /** The rule that refuses this call, used up by asking. */
+  failing: (call: 'list' | 'watch' | 'get' | 'write', resource: string) => FailRule | undefined
+  /** Whether the bearer token opens the server; `undefined` where none was sent. */
+  allowed: (token: string | undefined) => boolean
+  gracefulDeletion: boolean
+}
+
+interface Target {
+  readonly resource: Resource
+  readonly group: string
+  readonly namespace: string | undefined
+  readonly name: string | undefined
+  readonly subresource: string | undefined
+}
+
+const JSON_HEADERS = { 'content-type': 'application/json' }
+const PATH =
+  /^\/(?:api\/(v1)|apis\/([^/]+)\/([^/]+))(?:\/namespaces\/([^/]+)(?=\/[^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/
+
+/** The API server without its socket: one request in, one answer out. Throws only where it has a bug. */
+export function createHandler(options: HandlerOptions): (request: ApiRequest) => Promise<FakeApiAnswer> {
+  const { store, streams, reviews, clock, faults } = options
+  const pages = createPages(store)
+
+  return async (request) => {
+    try {
+      return await answer(request)
+    } catch (error) {
+      if (!(error instanceof ApiStatusError)) throw error
+      const retryAfter = error.retryAfterSeconds
+      return {
+        status: error.code,
+        headers: { ...JSON_HEADERS, ...(retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` }) },
+        body: JSON.stringify(statusOf(error)),
+      }
+    }
+  }
+
+  async function answer(request: ApiRequest): Promise<FakeApiAnswer> {
+    const url = new URL(request.path, 'http://fake')
+    if (['/healthz', '/livez', '/readyz'].includes(url.pathname)) {
+      return { status: 200, headers: { 'content-type': 'text/plain' }, body: 'ok' }
+    }
+    const token = /^Bearer (.+)$/i.exec(request.headers?.['authorization'] ?? '')?.[1]
+    if (faults.expiredToken || !options.allowed(token)) throw unauthorized()
+    const document = discovery(url.pathname)
+    if (document !== undefined) return json(200, document)
+    if (url.pathname === '/apis/authentication.k8s.io/v1/tokenreviews' && request.method === 'POST') {
+      refuse('write', 'tokenreviews')
+      return json(201, reviews.review(parse(request.body)))
+    }
+    const target = targetOf(url.pathname)
+    const view = viewOf(request.headers?.['accept'])
+    const now = clock.now()
+    const one = (object: KubernetesObject, status = 200): FakeApiAnswer =>
+      json(status, shown(target.resource, dressed(object, target), view, now))
+
+    switch (request.method) {
+      case 'GET':
+        if (target.name !== undefined) {
+          refuse('get', target.resource.plural)
+          return one(existing(target))
+        }
+        if (['true', '1'].includes(url.searchParams.get('watch') ?? ''))
+          return watch(target, url.searchParams, request)
+        return await list(target, url.searchParams, request)
+      case 'POST':
+        refuse('write', target.resource.plural)
+        return one(create(target, parse(request.body)), 201)
+      case 'PUT': {
+        refuse('write', target.resource.plural)
+        const body = parse(request.body) as KubernetesObject
+        return one(replace(target, body, body.metadata?.resourceVersion))
+      }
+      case 'PATCH': {
+        refuse('write', target.resource.plural)
+        const before = existing(target)
+        const type = request.headers?.['content-type'] ?? ''
+        const patched = applyPatch(type, before, parse(request.body)) as KubernetesObject
+        return one(replace(target, patched, patched.metadata.resourceVersion))
+      }
+      case 'DELETE':
+        refuse('write', target.resource.plural)
+        return one(remove(target, url.searchParams, request.body))
+      default:
+        throw new ApiStatusError(
+          405,
+          'MethodNotAllowed',
+          `the server does not allow this method on the requested resource`,
+        )
+    }
+  }
+
+  function refuse(call: 'list' | 'watch' | 'get' | 'write', plural: string): void {
+    const rule = options.failing(call, plural)
+    if (rule === undefined) return
+    const { status, retryAfterSeconds } = rule
+    const [reason, message] = FAILURES[status]
+    throw new ApiStatusError(status, reason, message, { retryAfterSeconds })
+  }
+
+  function existing({ resource, namespace, name = '' }: Target): KubernetesObject {
+    const object = store.get(resource, namespace, name)
+    if (object === undefined) throw notFound(resource.plural, name)
+    return object
+  }
+
+  function create(target: Target, body: unknown): KubernetesObject {
+    const { resource, namespace } = target
+    const manifest = undressed(body as Manifest)
+    if (typeof manifest?.metadata !== 'object') throw badRequest('the body is not a Kubernetes object')
+    if (namespace !== undefined && store.get(namespaces, undefined, namespace) === undefined) {
+      throw notFound('namespaces', namespace)
+    }
+    const { deletionTimestamp: _, ...metadata } = manifest.metadata
+    return store.create(resource, { ...manifest, metadata: { ...metadata, ...(namespace && { namespace }) } })
+  }
+
+  function replace(target: Target, body: KubernetesObject, expectedVersion?: string): KubernetesObject {
+    const before = existing(target)
+    const changed =
+      target.subresource === 'status'
+        ? { ...before, status: body['status'] }
+        : { ...undressed(body), metadata: { ...body.metadata, name: before.metadata.name } }
+    const { deletionTimestamp } = before.metadata
+    const metadata = { ...changed.metadata, ...(deletionTimestamp && { deletionTimestamp }) }
+    const object = {
+      ...changed,
+      apiVersion: before.apiVersion,
+      kind: before.kind,
+      metadata,
+    } as KubernetesObject
+    return store.replace(target.resource, object, expectedVersion)
+  }
+
+  function remove(target: Target, query: URLSearchParams, body: string | undefined): KubernetesObject {
+    const object = existing(target)
+    const asked =
+      query.get('gracePeriodSeconds') ?? (parseOptional(body)?.['gracePeriodSeconds'] as number | undefined)
+    const graceSeconds = asked === undefined || asked === null ? 30 : Number(asked)
+    const { resource, namespace, name = '' } = target
+    if (!options.gracefulDeletion || resource.kind !== 'Pod' || graceSeconds === 0) {
+      return store.remove(resource, namespace, name)
+    }
+    // As the API server does for a pod that a kubelet looks after: mark it, and leave it until the node is done.
+    const deletionTimestamp = timestamp(clock.now() + graceSeconds * 1000)
+    const metadata = { ...object.metadata, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds }
+    return store.replace(resource, { ...object, metadata })
+  }
+
+  async function list(target: Target, query: URLSearchParams, request: ApiRequest): Promise<FakeApiAnswer> {
+    refuse('list', target.resource.plural)
+    if (faults.slowListMs > 0) await clock.sleep(faults.slowListMs, request.signal)
+    const { resource, namespace } = target
+    const selected = selection(resource, query)
+    const asked = query.get('resourceVersion') ?? ''
+    if (Number(asked) > store.version) throw tooLargeVersion(asked, store.version)
+    const page = pages.page({
+      resource,
+      namespace,
+      matches: selected,
+      limit: Number(query.get('limit') ?? 0),
+      token: query.get('continue') ?? '',
+    })
+    const view = viewOf(request.headers?.['accept'])
+    const items = page.items.map((object) => dressed(object, target))
+    return {
+      status: 200,
+      headers: JSON_HEADERS,
+      body: listText(resource, items, page.metadata, view, clock.now()),
+    }
+  }
+
+  function watch(target: Target, query: URLSearchParams, request: ApiRequest): FakeApiAnswer {
+    const { resource, namespace } = target
+    refuse('watch', resource.plural)
+    const asked = query.get('resourceVersion') ?? ''
+    if (Number(asked) > store.version) throw tooLargeVersion(asked, store.version)
+    const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || 1800
+    try {
+      const body = streams.open({
+        resource,
+        namespace,
+        matches: selection(resource, query),
+        view: viewOf(request.headers?.['accept']),
+        from: Number(asked) || undefined,
+        bookmarks: ['true', '1'].includes(query.get('allowWatchBookmarks') ?? ''),
+        timeoutSeconds,
+      })
+      return { status: 200, headers: JSON_HEADERS, body }
+    } catch (error) {
+      if (!isGone(error) || faults.goneForm === 'http') throw error
+      return { status: 200, headers: JSON_HEADERS, body: goneLine(error) }
+    }
+  }
+}
+
+const namespaces = resourceOfKind('Namespace') as Resource
+
+const FAILURES: Record<FailRule['status'], readonly [reason: string, message: string]> = {
+  401: ['Unauthorized', 'Unauthorized'],
+  403: ['Forbidden', 'the user may not do this'],
+  410: ['Gone', 'The provided resource version is too old'],
+  429: ['TooManyRequests', 'Too many requests, please try again later.'],
+  500: ['InternalError', 'Internal error occurred: etcdserver: request timed out'],
+  502: ['InternalError', 'bad gateway'],
+  503: ['ServiceUnavailable', 'the server is currently unable to handle the request'],
+  504: ['Timeout', 'the request timed out'],
+}
+
+const json = (status: number, body: object): FakeApiAnswer => ({
+  status,
+  headers: JSON_HEADERS,
+  body: JSON.stringify(body),
+})
+
+function parse(body: string | undefined): unknown {
+  try {
+    return JSON.parse(body ?? '')
+  } catch {
+    throw badRequest('the body of the request is not JSON')
+  }
+}
+
+const parseOptional = (body: string | undefined): Record<string, unknown> | undefined =>
+  body === undefined || body === '' ? undefined : (parse(body) as Record<string, unknown>)
+
+function targetOf(path: string): Target {
+  const match = PATH.exec(path)
+  if (match === null) throw noSuchPath()
+  const [, core, group = '', version = core ?? '', namespace, plural = '', name, subresource] = match.map(
+    (part) => (part === undefined ? undefined : decodeURIComponent(part)),
+  )
+  const resource = resourceAt(group, version, plural)
+  if (resource === undefined) throw noSuchPath()
+  if (subresource !== undefined && !resource.subresources.includes(subresource)) throw noSuchPath()
+  return { resource, group, namespace, name, subresource }
+}
+
+function selection(resource: Resource, query: URLSearchParams): (object: KubernetesObject) => boolean {
+  const byField = fieldSelector(resource, query.get('fieldSelector'))
+  const byLabel = labelSelector(query.get('labelSelector'))
+  return (object) => byField(object) && byLabel(object)
+}
+
+/** An Event as its newer group shows it: `regarding` and `note` for `involvedObject` and `message`. */
+function dressed(object: KubernetesObject, target: Target): KubernetesObject {
+  if (target.group !== 'events.k8s.io') return object
+  const { involvedObject, message, source, firstTimestamp, lastTimestamp, count, ...rest } = object
+  return {
+    ...rest,
+    apiVersion: 'events.k8s.io/v1',
+    regarding: involvedObject,
+    note: message,
+    deprecatedSource: source,
+    deprecatedFirstTimestamp: firstTimestamp,
+    deprecatedLastTimestamp: lastTimestamp,
+    deprecatedCount: count,
+  }
+}
+
+function undressed<Body extends Manifest>(body: Body): Body {
+  if (body.apiVersion !== 'events.k8s.io/v1') return body
+  const {
+    regarding,
+    note,
+    deprecatedSource,
+    deprecatedFirstTimestamp,
+    deprecatedLastTimestamp,
+    deprecatedCount,
+    ...rest
+  } = body as Manifest
+  return {
+    ...rest,
+    apiVersion: 'v1',
+    involvedObject: regarding,
+    message: note,
+    ...(deprecatedSource === undefined ? {} : { source: deprecatedSource }),
+    ...(deprecatedFirstTimestamp === undefined ? {} : { firstTimestamp: deprecatedFirstTimestamp }),
+    ...(deprecatedLastTimestamp === undefined ? {} : { lastTimestamp: deprecatedLastTimestamp }),
+    ...(deprecatedCount === undefined ? {} : { count: deprecatedCount }),
+  } as Manifest as Body
+}
+
+interface PageRequest {
+  resource: Resource
+  namespace: string | undefined
+  matches: (object: KubernetesObject) => boolean
+  limit: number
+  /** Empty: the first page. */
+  token: string
+}
+
+/** Pages of one list all show the state of the first page's moment, until the history is compacted past it. */
+function createPages(store: ObjectStore) {
+  const kept = new Map<string, { version: number; items: KubernetesObject[] }>()
+  let next = 0
+  return {
+    page({ resource, namespace, matches, limit, token }: PageRequest) {
+      const begun = token === '' ? undefined : decodeToken(token)
+      const snapshot =
+        begun === undefined
+          ? { version: store.version, items: ordered(store.list(resource, namespace).filter(matches)) }
+          : kept.get(begun.id)
+      if (snapshot === undefined || (begun !== undefined && snapshot.version < store.compactedVersion)) {
+        throw expired('The provided continue parameter is too old to display a consistent list result.')
+      }
+      const start = begun?.start ?? 0
+      const end = limit > 0 ? start + limit : snapshot.items.length
+      const more = end < snapshot.items.length
+      const id = begun?.id ?? `${(next += 1)}`
+      if (more) keep(id, snapshot)
+      else kept.delete(id)
+      return {
+        items: snapshot.items.slice(start, end),
+        metadata: {
+          resourceVersion: `${snapshot.version}`,
+          ...(more
+            ? {
+                continue: Buffer.from(JSON.stringify({ id, start: end })).toString('base64url'),
+                remainingItemCount: snapshot.items.length - end,
+              }
+            : {}),
+        },
+      }
+    },
+  }
+  function keep(id: string, snapshot: { version: number; items: KubernetesObject[] }): void {
+    kept.set(id, snapshot)
+    const oldest = kept.keys().next()
+    if (kept.size > 64 && !oldest.done) kept.delete(oldest.value)
+  }
+}
+
+function decodeToken(token: string): { id: string; start: number } {
+  try {
+    return JSON.parse(Buffer.from(token, 'base64url').toString()) as { id: string; start: number }
+  } catch {
+    throw badRequest('continue key is not valid')
+  }
+}
+
+const ordered = (items: KubernetesObject[]): KubernetesObject[] =>
+  items.sort(
+    (a, b) =>
+      compare(a.metadata.namespace ?? '', b.metadata.namespace ?? '') ||
+      compare(a.metadata.name, b.metadata.name),
+  )
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

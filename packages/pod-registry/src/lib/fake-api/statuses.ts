@@ -1,0 +1,63 @@
+/** A refusal of the API server: what becomes a `Status` object with an HTTP status. */
+export class ApiStatusError extends Error {
+  readonly code: number
+  readonly reason: string
+  readonly retryAfterSeconds: number | undefined
+  readonly causes: readonly { reason: string; message: string }[]
+
+  constructor(
+    code: number,
+    reason: string,
+    message: string,
+    options: { retryAfterSeconds?: number | undefined; causes?: { reason: string; message: string }[] } = {},
+  ) {
+    super(message)
+    this.code = code
+    this.reason = reason
+    this.retryAfterSeconds = options.retryAfterSeconds
+    this.causes = options.causes ?? []
+  }
+}
+
+/** The `Status` object of a refusal (Kubernetes API conventions, "Response Status Kind"). */
+export const statusOf = (error: ApiStatusError): object => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Failure',
+  message: error.message,
+  reason: error.reason,
+  ...(error.retryAfterSeconds === undefined && error.causes.length === 0
+    ? {}
+    : {
+        details: {
+          ...(error.causes.length === 0 ? {} : { causes: error.causes }),
+          ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds }),
+        },
+      }),
+  code: error.code,
+})
+
+export const badRequest = (message: string) => new ApiStatusError(400, 'BadRequest', message)
+export const unauthorized = () => new ApiStatusError(401, 'Unauthorized', 'Unauthorized')
+export const notFound = (plural: string, name: string) =>
+  new ApiStatusError(404, 'NotFound', `${plural} "${name}" not found`)
+export const noSuchPath = () =>
+  new ApiStatusError(404, 'NotFound', 'the server could not find the requested resource')
+export const alreadyExists = (plural: string, name: string) =>
+  new ApiStatusError(409, 'AlreadyExists', `${plural} "${name}" already exists`)
+export const conflict = (plural: string, name: string) =>
+  new ApiStatusError(
+    409,
+    'Conflict',
+    `Operation cannot be fulfilled on ${plural} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
+  )
+export const expired = (message: string) => new ApiStatusError(410, 'Expired', message)
+/** Some paths of the API server say `Gone` where others say `Expired`; clients must take either. */
+export const gone = (message: string) => new ApiStatusError(410, 'Gone', message)
+export const invalid = (message: string) => new ApiStatusError(422, 'Invalid', message)
+export const tooLargeVersion = (asked: string, current: number) =>
+  new ApiStatusError(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {
+    retryAfterSeconds: 1,
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+  })

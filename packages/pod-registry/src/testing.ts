@@ -1,0 +1,11 @@
+export type { FailRule, FakeApiFaults } from './lib/fake-api/faults.ts'
+export type { KubernetesObject, Manifest, ObjectMeta } from './lib/fake-api/resources.ts'
+export type {
+  FakeApiChange,
+  FakeApiRequest,
+  FakeApiServer,
+  FakeApiServerOptions,
+  FakeApiTls,
+} from './lib/fake-api/server.ts'
+export { createFakeApiServer } from './lib/fake-api/server.ts'
+export type { TokenOwner } from './lib/fake-api/token-reviews.ts'
