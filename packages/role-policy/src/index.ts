@@ -10,6 +10,7 @@ export type {
   RoleSource,
   Wait,
 } from './lib/decision.ts'
+export { parsePolicyRules } from './lib/parse-rules.ts'
 export type { Policy } from './lib/policy.ts'
 export { createPolicy } from './lib/policy.ts'
 export { renderExplanation } from './lib/render-explanation.ts'

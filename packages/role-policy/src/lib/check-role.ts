@@ -5,6 +5,7 @@ import type { DecisionInput, Denial } from './decision.ts'
 import type { NamespaceRules } from './namespace-rules.ts'
 import type { CompiledRule } from './policy-rules.ts'
 import { quote, refuse, waitFor } from './refuse.ts'
+import type { PatternSet } from './pattern-set.ts'
 import type { RolePattern } from './role-pattern.ts'
 import type { Trace } from './trace.ts'
 
@@ -128,19 +129,19 @@ export function applyingRules({ rules }: Context, { pod }: DecisionInput): reado
 }
 
 function findPattern(
-  patterns: readonly RolePattern[],
+  patterns: PatternSet,
   role: RoleArn,
   { settings }: Context,
 ): RolePattern | 'base-arn' | undefined {
-  const match = patterns.find((pattern) => pattern.matches(role, settings.base))
+  const match = patterns.find(role)
   if (match !== undefined) return match
   const pending = settings.base === undefined && settings.basePending === true
-  return pending && patterns.some(({ short }) => short) ? 'base-arn' : undefined
+  return pending && patterns.hasShort ? 'base-arn' : undefined
 }
 
 /** The most frequent surprise, said: a short pattern means roles under the base ARN. */
-function shortHint(patterns: readonly RolePattern[], role: RoleArn, { settings: { base } }: Context): string {
-  if (!patterns.some(({ short }) => short)) return ''
+function shortHint(patterns: PatternSet, role: RoleArn, { settings: { base } }: Context): string {
+  if (!patterns.hasShort) return ''
   if (base === undefined) return '; patterns without arn: match nothing, because no base ARN is known'
   if (role.text.startsWith(base.text)) return ''
   return `; patterns without arn: mean roles under ${base.text} only`

@@ -1,11 +1,13 @@
 import { parseGlobPattern, parseRegexpPattern, type RolePattern } from './role-pattern.ts'
+import type { BaseArn } from '@kube2iam-ts/core'
 import type { PatternEngine } from './pattern-engine.ts'
+import { createPatternSet, type PatternSet } from './pattern-set.ts'
 import type { PatternFormat } from './settings.ts'
 import { createBoundedCache } from './bounded-cache.ts'
 
 /** What a namespace's annotation says. */
 export type NamespaceRules =
-  | { readonly kind: 'rules'; readonly patterns: readonly RolePattern[] }
+  | { readonly kind: 'rules'; readonly patterns: PatternSet }
   | { readonly kind: 'invalid'; readonly why: string }
   /** A regular expression, and no engine yet. */
   | { readonly kind: 'engine-needed' }
@@ -19,6 +21,7 @@ export interface NamespaceRuleReader {
 
 export interface NamespaceRuleReaderOptions {
   format: PatternFormat
+  base: BaseArn | undefined
   engine: () => PatternEngine | undefined
 }
 
@@ -28,6 +31,7 @@ const MOST_PATTERNS = 1000
 /** Reads annotations; each text is compiled once while it is among the last few hundred seen. */
 export function createNamespaceRuleReader({
   format,
+  base,
   engine,
 }: NamespaceRuleReaderOptions): NamespaceRuleReader {
   const allowedRoles = createBoundedCache<string, NamespaceRules>(REMEMBERED_ANNOTATIONS)
@@ -36,17 +40,21 @@ export function createNamespaceRuleReader({
     allowedRoles(text) {
       const compiler = format === 'regexp' ? engine() : undefined
       if (format === 'regexp' && compiler === undefined) return { kind: 'engine-needed' }
-      return allowedRoles.get(text, () => readAllowedRoles(text, compiler))
+      return allowedRoles.get(text, () => readAllowedRoles(text, compiler, base))
     },
     permitted(text) {
       const compiler = engine()
       if (compiler === undefined) return { kind: 'engine-needed' }
-      return permitted.get(text, () => compilePatterns([text], compiler))
+      return permitted.get(text, () => compilePatterns([text], compiler, base))
     },
   }
 }
 
-function readAllowedRoles(text: string, engine: PatternEngine | undefined): NamespaceRules {
+function readAllowedRoles(
+  text: string,
+  engine: PatternEngine | undefined,
+  base: BaseArn | undefined,
+): NamespaceRules {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
@@ -59,11 +67,15 @@ function readAllowedRoles(text: string, engine: PatternEngine | undefined): Name
     if (typeof entry !== 'string') return invalid(`entry ${index + 1} is not a string`)
     texts.push(entry)
   }
-  return compilePatterns(texts, engine)
+  return compilePatterns(texts, engine, base)
 }
 
 /** All of the patterns or none: an annotation that is half understood must not grant by the other half. */
-function compilePatterns(texts: readonly string[], engine: PatternEngine | undefined): NamespaceRules {
+function compilePatterns(
+  texts: readonly string[],
+  engine: PatternEngine | undefined,
+  base: BaseArn | undefined,
+): NamespaceRules {
   const patterns: RolePattern[] = []
   for (const [index, text] of texts.entries()) {
     const parsed = engine === undefined ? parseGlobPattern(text) : parseRegexpPattern(text, engine)
@@ -71,7 +83,7 @@ function compilePatterns(texts: readonly string[], engine: PatternEngine | undef
     patterns.push(...parsed.patterns)
     if (patterns.length > MOST_PATTERNS) return invalid(`it has more than ${MOST_PATTERNS} patterns`)
   }
-  return { kind: 'rules', patterns }
+  return { kind: 'rules', patterns: createPatternSet(patterns, base) }
 }
 
 const invalid = (why: string): NamespaceRules => ({ kind: 'invalid', why })

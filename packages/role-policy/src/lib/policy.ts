@@ -1,6 +1,7 @@
 import { chooseRole, isOwnRole } from './choose-role.ts'
 import { checkNamespace, checkRules } from './check-role.ts'
-import { type Context, isStop } from './context.ts'
+import { checkSettings } from './check-settings.ts'
+import { type Context, isStop, type SessionContext } from './context.ts'
 import type { Decision, DecisionInput, Explanation } from './decision.ts'
 import { createNamespaceRuleReader } from './namespace-rules.ts'
 import { loadPatternEngine, type PatternEngine } from './pattern-engine.ts'
@@ -8,6 +9,7 @@ import { compileRules } from './policy-rules.ts'
 import { quote, refuse } from './refuse.ts'
 import { planSession } from './session.ts'
 import { annotationKeys, type PolicySettings } from './settings.ts'
+import { LONGEST_CHAINED_SESSION_SECONDS } from './sts-limits.ts'
 import { noTrace, recordTrace, type Trace } from './trace.ts'
 
 /** Which role may this pod have, and by which session. */
@@ -40,25 +42,28 @@ export function createPolicy(settings: PolicySettings): Policy {
     return loading
   }
   const format = settings.namespaceRestrictionFormat ?? 'glob'
+  const session: SessionContext = {
+    ...settings.session,
+    scope: settings.session?.scope ?? 'pod',
+    durationSeconds: settings.session?.durationSeconds ?? LONGEST_CHAINED_SESSION_SECONDS,
+    maxDurationSeconds: settings.session?.maxDurationSeconds ?? LONGEST_CHAINED_SESSION_SECONDS,
+  }
+  checkSettings(settings, session)
   const context: Context = {
     settings,
     keys: annotationKeys(settings),
     mode: settings.namespaceRestrictions ?? 'off',
     format,
-    session: {
-      ...settings.session,
-      scope: settings.session?.scope ?? 'pod',
-      durationSeconds: settings.session?.durationSeconds ?? 3600,
-      maxDurationSeconds: settings.session?.maxDurationSeconds ?? 3600,
-    },
+    session,
     reader: createNamespaceRuleReader({
       format,
+      base: settings.base,
       engine() {
         if (engine === undefined) prepare().catch(() => {})
         return engine
       },
     }),
-    rules: compileRules(settings.rules ?? []),
+    rules: compileRules(settings.rules ?? [], settings.base),
   }
   return {
     prepare,

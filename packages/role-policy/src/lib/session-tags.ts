@@ -42,14 +42,14 @@ export function parseAuthorTags(text: string): SessionTags {
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
     return invalid('it is not a JSON object; a right one is {"team": "payments"}')
   }
-  const tags: Record<string, string> = {}
+  const tags: [string, string][] = []
   for (const [key, value] of Object.entries(parsed)) {
     if (typeof value !== 'string') return invalid(`the value of ${JSON.stringify(key)} is not a string`)
     if (/^(?:kubernetes|eks)-/i.test(key))
       return invalid(`${JSON.stringify(key)} is reserved for facts of the cluster`)
-    tags[key] = value
+    tags.push([key, value])
   }
-  return checkTags(tags)
+  return checkTags(Object.fromEntries(tags))
 }
 
 /** Holds tags to the limits of STS, which would refuse the whole session. */

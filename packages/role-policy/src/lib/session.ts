@@ -6,6 +6,7 @@ import type { DecisionInput, Denial } from './decision.ts'
 import { quote, refuse } from './refuse.ts'
 import { sessionName } from './session-name.ts'
 import { checkTags, clusterTags, parseAuthorTags } from './session-tags.ts'
+import { isExternalId, MOST_POLICY_ARNS } from './sts-limits.ts'
 import type { Trace } from './trace.ts'
 
 export interface Session {
@@ -14,10 +15,6 @@ export interface Session {
   readonly wouldDeny: readonly Denial[]
   readonly warnings: readonly string[]
 }
-
-// STS: 2-1224 characters of these.
-const EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/
-const SHORTEST_SECONDS = 900
 
 /** Everything else that defines the session of the role. */
 export function planSession(
@@ -40,7 +37,7 @@ export function planSession(
 
   const hint = keys.sessionName === undefined ? undefined : pod.annotations[keys.sessionName]
   const name = sessionName({ scope: session.scope, pod, role: chosen.role, hint })
-  if (name.changed) warnings.push(`the session name was shortened to ${name.text}`)
+  if (name.changed) warnings.push(`the session name was changed to ${name.text}`)
   trace('session name', 'chosen', () => name.text)
 
   const durationSeconds = duration(context, input, warnings)
@@ -53,6 +50,11 @@ export function planSession(
       ...applyingRules(context, input).flatMap(({ rule }) => rule.policyArns ?? []),
     ]),
   ]
+  if (policyArns.length > MOST_POLICY_ARNS) {
+    const why = `the settings and the rules that look at it add up to ${policyArns.length} session policies`
+    trace('session policies', 'failed', () => why)
+    return refuse('session-invalid', pod, `${why}, and STS takes ${MOST_POLICY_ARNS}`, chosen.role.text)
+  }
   return {
     kind: 'session',
     warnings,
@@ -67,7 +69,7 @@ export function planSession(
           ? undefined
           : sessionName({ scope: sourceScope, pod, role: chosen.role }).text,
       tags: tags.tags,
-      transitiveTagKeys: session.transitiveTags === true ? Object.keys(tags.tags) : [],
+      transitiveTagKeys: session.transitiveTags === true ? tags.facts : [],
       policyArns,
       policy: session.policy,
       region: session.region,
@@ -92,7 +94,7 @@ function externalId(
   const key = context.keys.externalId
   // An empty annotation is what a template writes when nobody filled it in; kube2iam takes it as none.
   const stated = (key === undefined ? undefined : pod.annotations[key]) || undefined
-  if (stated !== undefined && !EXTERNAL_ID.test(stated)) {
+  if (stated !== undefined && !isExternalId(stated)) {
     const denial = refuse(
       'external-id-invalid',
       pod,
@@ -136,12 +138,19 @@ function externalIdProblem(
   return rule.requireExternalId === true && value === undefined ? 'requires an external ID' : undefined
 }
 
+interface PlannedTags {
+  readonly kind: 'tags'
+  readonly tags: Readonly<Record<string, string>>
+  /** The keys of those that state facts of the cluster: only these are ever passed on. */
+  readonly facts: readonly string[]
+}
+
 function sessionTags(
   { session, keys }: Context,
   { pod }: DecisionInput,
   { role }: ChosenRole,
   trace: Trace,
-): { readonly kind: 'tags'; readonly tags: Readonly<Record<string, string>> } | Denial {
+): PlannedTags | Denial {
   const text = keys.sessionTags === undefined ? undefined : pod.annotations[keys.sessionTags]
   const author = text === undefined || text === '' ? undefined : parseAuthorTags(text)
   const facts = session.tags === true ? clusterTags(session.scope, pod, session.clusterName) : {}
@@ -153,7 +162,7 @@ function sessionTags(
       count === 0 ? 'skipped' : 'chosen',
       () => Object.keys(tags.tags).join(', ') || 'none',
     )
-    return tags
+    return { ...tags, facts: Object.keys(facts) }
   }
   const where =
     author?.kind === 'invalid'
@@ -178,5 +187,5 @@ function duration(context: Context, input: DecisionInput, warnings: string[]): n
     seconds = rule.maxDurationSeconds
     warnings.push(`policy rule ${quote(name)} cut the session to ${seconds} seconds`)
   }
-  return Math.max(SHORTEST_SECONDS, seconds)
+  return seconds
 }
