@@ -1,7 +1,11 @@
-export type { FakeRole } from './lib/fake-sts/assume-role.ts'
+export { StsRefusal } from './lib/fake-sts/answers.ts'
+export type { Assumed, FakeRole } from './lib/fake-sts/assume-role.ts'
+export { assumeRole, partsOf } from './lib/fake-sts/assume-role.ts'
+export type { AssumeRoleRequest } from './lib/fake-sts/assume-role-request.ts'
 export type { FakePrincipal, FakeSts, FakeStsCall, FakeStsOptions } from './lib/fake-sts/fake-sts.ts'
 export { createFakeSts } from './lib/fake-sts/fake-sts.ts'
 export type { FakeStsFaults } from './lib/fake-sts/faults.ts'
+export type { Caller } from './lib/fake-sts/sessions.ts'
 export type { TrustPolicy, TrustStatement } from './lib/fake-sts/trust-policy.ts'
 export type {
   FakeBehaviour,
@@ -10,3 +14,4 @@ export type {
   FakeTokenServiceOptions,
 } from './lib/fake-token-service.ts'
 export { createFakeTokenService } from './lib/fake-token-service.ts'
+export { toStsError } from './lib/sts-errors.ts'
