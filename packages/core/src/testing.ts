@@ -1,4 +1,4 @@
-export type { FakeClock } from './lib/fake-clock.ts'
+export type { FakeClock, FakeClockOptions } from './lib/fake-clock.ts'
 export { createFakeClock } from './lib/fake-clock.ts'
 export type { CollectedReports } from './lib/collect-reports.ts'
 export { collectReports } from './lib/collect-reports.ts'

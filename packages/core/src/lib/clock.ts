@@ -22,8 +22,15 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, Math.min(Math.max(ms, 0), LONGEST_TIMER_MS))
-    timer.unref()
+    let timer: NodeJS.Timeout
+    const arm = (left: number): void => {
+      timer = setTimeout(
+        () => (left > LONGEST_TIMER_MS ? arm(left - LONGEST_TIMER_MS) : callback()),
+        Math.min(Math.max(left, 0), LONGEST_TIMER_MS),
+      )
+      timer.unref()
+    }
+    arm(ms)
     return () => clearTimeout(timer)
   },
   sleep: (ms, signal) => sleepOn(systemClock, ms, signal),
