@@ -1,0 +1,42 @@
+import type { AgentProcess } from '../world/agent-process.ts'
+import { startAgentProcess } from '../world/agent-process.ts'
+import type { EmbeddedWorld } from '../world/embedded-world.ts'
+
+export interface AgentSetUp {
+  readonly node: string
+  readonly world: EmbeddedWorld
+  readonly region: string
+  readonly baseArn: string
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  readonly onLog?: (line: string) => void
+}
+
+/** The real agent of a node of the embedded world, on free ports of loopback. */
+export function startAgentOf({
+  node,
+  world,
+  region,
+  baseArn,
+  args,
+  env,
+  onLog,
+}: AgentSetUp): Promise<AgentProcess> {
+  const own = [
+    `--node=${node}`,
+    `--kubeconfig=${world.kubeconfig}`,
+    `--metadata-addr=${world.urls.imds.replace('http://', '')}`,
+    '--bind-address=127.0.0.1',
+    '--app-port=0',
+    '--metrics-address=127.0.0.1',
+    '--metrics-port=0',
+    `--run-directory=${world.directory}`,
+  ]
+  return startAgentProcess({
+    name: node,
+    directory: world.directory,
+    args: [`--base-role-arn=${baseArn}`, ...args, ...own],
+    env: { AWS_REGION: region, AWS_ENDPOINT_URL_STS: world.urls.sts, ...env },
+    ...(onLog === undefined ? {} : { onLog }),
+  })
+}

@@ -1,0 +1,259 @@
+import { globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
+import { parseBaseArn } from '@kube2iam-ts/core'
+import { daemonSetArgs } from '../aws/daemonset-args.ts'
+import type { RoleDefinition } from '../aws/roles.ts'
+import { parseIamDocument, roleOrFail, trustPolicyOf } from '../aws/roles.ts'
+import { parseManifests } from '../cluster/manifest-file.ts'
+import type { KubeObject } from '../cluster/objects.ts'
+import { digText, keyOf, namespaceObject, podObject, serviceAccountObject } from '../cluster/objects.ts'
+import { checkSteps } from './check-steps.ts'
+import type { Problem } from './problem.ts'
+import { ProblemsError } from './problem.ts'
+import type { AgentPart, AwsPart, ClusterPart, ScenarioFile, Step } from './scenario.ts'
+import { scenarioShape } from './scenario.ts'
+import type { Located } from './shape.ts'
+import type { Position } from './yaml-source.ts'
+import { parseSource } from './yaml-source.ts'
+import { shortNamespace, shortPod } from './short-forms.ts'
+
+/** A scenario with everything that it names read and checked. */
+export interface Scenario {
+  readonly file: string
+  readonly name: string
+  readonly shows: string | undefined
+  readonly seed: number
+  readonly startAt: Date
+  readonly objects: readonly KubeObject[]
+  readonly aws: AwsWorld
+  readonly agent: AgentPlan
+  readonly invariants: NonNullable<ScenarioFile['invariants']>
+  readonly steps: readonly Step[]
+  /** Every file that was read: what `serve` watches. */
+  readonly files: readonly string[]
+}
+
+export interface AwsWorld {
+  readonly region: string
+  readonly base: BaseArn
+  readonly nodeRole: RoleArn
+  readonly roles: readonly RoleDefinition[]
+}
+
+export interface AgentPlan {
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}
+
+const SCENARIO_LIMITS = { maxBytes: 1024 * 1024 }
+const LONGEST_RUN_MS = 400 * 86_400_000
+
+/** Reads and checks a scenario file; throws `ProblemsError` with every problem's place. */
+export function loadScenario(file: string): Scenario {
+  return parseScenario(readText(file, SCENARIO_LIMITS.maxBytes), file)
+}
+
+/** The same from a text; paths in it are relative to the file's folder. */
+export function parseScenario(text: string, file: string): Scenario {
+  const [document, second] = parseSource(text, file, SCENARIO_LIMITS)
+  if (document === undefined) {
+    throw new ProblemsError([
+      {
+        file,
+        line: 1,
+        column: 1,
+        path: '',
+        message: 'the file is empty; `kube2iam-sim init` writes a first scenario',
+      },
+    ])
+  }
+  const problems: Problem[] = []
+  if (second !== undefined) {
+    problems.push({
+      file,
+      ...second.at,
+      path: '',
+      message: 'one file holds one scenario; this is a second document',
+    })
+  }
+  const read = scenarioShape.read(document, '', { file, problems })
+  if (read === undefined || problems.length > 0) throw new ProblemsError(problems)
+
+  const context: Context = { file, problems, files: [file] }
+  const aws = awsWorld(read.aws ?? {}, context)
+  const objects = clusterObjects(read.cluster ?? {}, context)
+  const agent = agentPlan(read.agent ?? {}, context)
+  const steps = read.steps ?? []
+  checkSteps({ steps, objects, base: aws.base, longestMs: LONGEST_RUN_MS }, (at, path, message) =>
+    problems.push({ file, line: at.line, column: at.column, path, message }),
+  )
+  if (problems.length > 0) throw new ProblemsError(problems)
+  return {
+    file,
+    name: read.name,
+    shows: read.shows,
+    seed: read.seed ?? 1,
+    startAt: read.start ?? new Date('2026-01-01T00:00:00Z'),
+    objects,
+    aws,
+    agent,
+    invariants: read.invariants ?? {},
+    steps,
+    files: context.files,
+  }
+}
+
+interface Context {
+  readonly file: string
+  readonly problems: Problem[]
+  readonly files: string[]
+}
+
+function awsWorld(part: AwsPart, context: Context): AwsWorld {
+  const account = part.account ?? '123456789012'
+  const region = part.region ?? 'eu-west-1'
+  const partition = region.startsWith('cn-') ? 'aws-cn' : region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws'
+  const base = parseBaseArn(`arn:${partition}:iam::${account}:role/`)
+  const named = (text: string, at: Position, path: string): RoleArn =>
+    roleOrFail(text, base, (message) => {
+      throw new ProblemsError([{ file: context.file, ...at, path, message }])
+    })
+  const nodeRole = named(part.nodeRole ?? 'kube-node', { line: 1, column: 1 }, 'aws.nodeRole')
+  const roles = new Map<string, RoleDefinition>()
+  for (const { path, text, file, at } of readNamed(part.iam ?? [], context)) {
+    const known = collect(context, at, path, () => parseIamDocument(text, file)) ?? []
+    for (const role of known) roles.set(role.arn.text, role)
+  }
+  for (const [name, { value, at, path }] of part.roles ?? []) {
+    const arn = named(name, at, path)
+    roles.set(arn.text, {
+      arn,
+      trustPolicy: trustPolicyOf(value, nodeRole),
+      maxSessionDurationSeconds: value.maxSessionDuration,
+    })
+  }
+  return { region, base, nodeRole, roles: [...roles.values()] }
+}
+
+function clusterObjects(part: ClusterPart, context: Context): readonly KubeObject[] {
+  const objects = new Map<string, KubeObject>()
+  const add = (object: KubeObject): void => {
+    objects.set(`${object.kind} ${keyOf(object)}`, object)
+  }
+  for (const { path, text, file, at } of readNamed(part.manifests ?? [], context)) {
+    for (const object of collect(context, at, path, () => parseManifests(text, file)) ?? []) add(object)
+  }
+  for (const [name, { value }] of part.namespaces ?? []) add(namespaceObject(name, shortNamespace(value)))
+  for (const [key, { value }] of part.serviceAccounts ?? []) {
+    add(
+      serviceAccountObject(
+        key,
+        Object.fromEntries([...(value.annotations ?? [])].map(([name, { value: text }]) => [name, text])),
+      ),
+    )
+  }
+  for (const [key, { value }] of part.pods ?? []) add(podObject(key, shortPod(value)))
+  return withNamespaces([...objects.values()])
+}
+
+/** Namespaces that objects name exist, as they must in a cluster. */
+export function withNamespaces(objects: readonly KubeObject[]): readonly KubeObject[] {
+  const known = new Set(
+    objects.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name),
+  )
+  const named = new Set(
+    objects.flatMap(({ metadata }) => (metadata.namespace === undefined ? [] : [metadata.namespace])),
+  )
+  return [...[...named].filter((name) => !known.has(name)).map((name) => namespaceObject(name)), ...objects]
+}
+
+function agentPlan(part: AgentPart, context: Context): AgentPlan {
+  const args: string[] = []
+  const env: Record<string, string> = {}
+  if (part.daemonset !== undefined) {
+    for (const { path, text, file, at } of readNamed([part.daemonset], context)) {
+      const objects = collect(context, at, path, () => parseManifests(text, file)) ?? []
+      const found = daemonSetArgs(objects, { name: 'node-1', ip: '10.0.0.1' })
+      if (found === undefined) {
+        context.problems.push({
+          file: context.file,
+          ...at,
+          path,
+          message: `${file} holds no DaemonSet with a container of the agent`,
+        })
+      } else {
+        args.push(...found.args)
+        Object.assign(env, found.env)
+      }
+    }
+  }
+  args.push(...(part.args ?? []))
+  for (const [name, { value }] of part.settings ?? []) args.push(`--${name.replace(/^--/, '')}=${value}`)
+  for (const [name, { value }] of part.env ?? []) env[name] = value
+  return { args, env }
+}
+
+interface NamedText {
+  readonly path: string
+  readonly at: Position
+  /** As it is shown. */
+  readonly file: string
+  readonly text: string
+}
+
+function readNamed(named: readonly Located<string>[], context: Context): readonly NamedText[] {
+  return named.flatMap(({ value, at, path }) => {
+    const files = expandPath(value, dirname(context.file))
+    if (files.length === 0) {
+      context.problems.push({ file: context.file, ...at, path, message: `there is no file ${value}` })
+    }
+    return files.flatMap((file) => {
+      context.files.push(file)
+      const text = collect(context, at, path, () => readText(file, 256 * 1024 * 1024))
+      return text === undefined ? [] : [{ path, at, file, text }]
+    })
+  })
+}
+
+/** The files that a path or a pattern stands for, in the order of their names. */
+export function expandPath(pattern: string, folder: string): readonly string[] {
+  const found = /[*?[{]/.test(pattern)
+    ? globSync(pattern, { cwd: folder }).map((file) => join(folder, file))
+    : [join(pattern.startsWith('/') ? '' : folder, pattern)]
+  return found.filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile() === true).toSorted()
+}
+
+/** Runs a reader; its problems are collected, at their own place if they have one. */
+function collect<Value>(context: Context, at: Position, path: string, read: () => Value): Value | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ProblemsError)) throw error
+    context.problems.push(
+      ...error.problems.map((problem) => (problem.line === 0 ? { ...problem, ...at, path } : problem)),
+    )
+    return undefined
+  }
+}
+
+/** Reads a text file of a bounded size; throws `ProblemsError`. */
+export function readText(file: string, maxBytes: number): string {
+  const fail = (message: string): never => {
+    throw new ProblemsError([{ file, line: 1, column: 1, path: '', message }])
+  }
+  const status = statSync(file, { throwIfNoEntry: false })
+  if (status === undefined) return fail('there is no such file')
+  if (!status.isFile()) return fail('it is not a file')
+  if (status.size > maxBytes) return fail(`the file has ${status.size} bytes; at most ${maxBytes} are read`)
+  return readFileSync(file, 'utf8')
+}
+
+/** The address of a pod, where it has one. */
+export const podAddress = (pod: KubeObject): string | undefined => digText(pod, 'status', 'podIP')
+
+/** A path as a person in this folder would write it. */
+export const shownPath = (file: string): string => {
+  const short = relative(process.cwd(), file)
+  return short.startsWith('..') ? file : short
+}

@@ -1,0 +1,152 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface AgentProcessOptions {
+  /** For messages and the name of its files: the node. */
+  readonly name: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Where the agent keeps its key and says its ports. */
+  readonly directory: string
+  /** Each line of its log. */
+  readonly onLog?: (line: string) => void
+  readonly readyWithinMs?: number
+}
+
+/** The real agent as a process of its own. */
+export interface AgentProcess {
+  readonly pid: number
+  /** What pods reach at 169.254.169.254: `http://127.0.0.1:PORT`. */
+  readonly metadataUrl: string
+  /** Where `/healthz`, `/readyz` and `/metrics` are. */
+  readonly metricsUrl: string
+  /** From spawning the process to its readiness. */
+  readonly readyAfterMs: number
+  /** The last lines of its log. */
+  readonly log: readonly string[]
+  /** Resolves when the process has ended, however that came. */
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
+  /** SIGTERM, and SIGKILL after 6 s. */
+  stop(): Promise<void>
+  kill(): Promise<void>
+}
+
+const REMEMBERED_LINES = 500
+
+/** The agent's bundle: built in the workspace, or as the package `@kube2iam-ts/agent` brings it. */
+export function agentBundle(): string {
+  const manifest = fileURLToPath(import.meta.resolve('@kube2iam-ts/agent/package.json'))
+  return join(dirname(manifest), 'dist', 'main.cjs')
+}
+
+/** Starts the agent and waits until it says that it is ready; throws with the end of its log where it does not. */
+export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
+  const { name, directory, onLog, readyWithinMs = 15_000 } = options
+  const bundle = agentBundle()
+  if (!existsSync(bundle)) throw new Error(`the agent is not built: ${bundle} does not exist`)
+  const portsFile = join(directory, `ports-${name}.json`)
+  rmSync(portsFile, { force: true })
+  const started = performance.now()
+  const child = spawn(
+    process.execPath,
+    ['--max-semi-space-size=4', bundle, `--ports-file=${portsFile}`, ...options.args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      // Nothing of the caller's AWS set-up may reach the agent.
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        AWS_CONFIG_FILE: '/dev/null',
+        AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+        ...options.env,
+      },
+    },
+  )
+  const log: string[] = []
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    let rest = ''
+    stream.on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        log.push(line)
+        if (log.length > REMEMBERED_LINES) log.shift()
+        onLog?.(line)
+      }
+    })
+  }
+  let ended = false
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
+    child.on('exit', (code, signal) => {
+      ended = true
+      resolve({ code, signal })
+    })
+    child.on('error', (error) => {
+      ended = true
+      log.push(error.message)
+      resolve({ code: null, signal: null })
+    })
+  })
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), 6000)
+    await exited
+    clearTimeout(timer)
+  }
+
+  const deadline = started + readyWithinMs
+  const failed = async (why: string): Promise<never> => {
+    await kill()
+    throw new Error(`the agent on ${name} ${why}; the end of its log:\n${log.slice(-15).join('\n')}`)
+  }
+  let ports: Ports | undefined
+  for (;;) {
+    if (ended) return failed('ended before it was ready')
+    if (performance.now() > deadline) return failed(`was not ready within ${readyWithinMs} ms`)
+    ports ??= readPorts(portsFile)
+    if (ports !== undefined && (await isReady(ports.metrics))) break
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return {
+    pid: child.pid ?? 0,
+    metadataUrl: ports.pods,
+    metricsUrl: ports.metrics,
+    readyAfterMs: performance.now() - started,
+    log,
+    exited,
+    stop,
+    kill,
+  }
+}
+
+interface Ports {
+  readonly pods: string
+  readonly metrics: string
+}
+
+/** What the agent wrote to its ports file; `undefined` until it has. */
+function readPorts(file: string): Ports | undefined {
+  if (!existsSync(file)) return undefined
+  try {
+    const { pods, metrics } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Ports>
+    return typeof pods === 'string' && typeof metrics === 'string' ? { pods, metrics } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function isReady(metricsUrl: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(1000) })
+    await response.arrayBuffer()
+    return response.status === 200
+  } catch {
+    return false
+  }
+}
