@@ -1,0 +1,24 @@
+export type { Emulator, EmulatorOptions } from './lib/emulator.ts'
+export { createEmulator } from './lib/emulator.ts'
+export type {
+  Caller,
+  CallerAnswer,
+  CredentialService,
+  CredentialsAnswer,
+  Patience,
+  RefusalCode,
+  Refused,
+  RoleAnswer,
+} from './lib/credential-service.ts'
+export type { BugEvent, EmulatorEvent, RejectedEvent, RequestEvent, UpstreamEvent } from './lib/events.ts'
+export type { Outcome } from './lib/faults.ts'
+export { createMemoryTokenKeys } from './lib/memory-token-keys.ts'
+export type { EmulatorRequest, Handler, Reply, RequestHeaders } from './lib/message.ts'
+export type { MetadataAllow, MetadataPreset, PresetDescription } from './lib/metadata-allow.ts'
+export { METADATA_PRESETS, parseMetadataAllow } from './lib/metadata-allow.ts'
+export type { Route, RouteName } from './lib/routes.ts'
+export { classify } from './lib/routes.ts'
+export type { EmulatorSettings } from './lib/settings.ts'
+export { defaultEmulatorSettings } from './lib/settings.ts'
+export type { TokenKey, TokenKeys } from './lib/token-keys.ts'
+export type { Upstream, UpstreamAnswer } from './lib/upstream-port.ts'

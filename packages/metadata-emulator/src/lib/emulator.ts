@@ -1,0 +1,102 @@
+import type { Clock, Random, Report } from '@kube2iam-ts/core'
+import { empty, metadataReply } from './answer.ts'
+import { createContainerHandler, fault } from './container-handler.ts'
+import type { CredentialService, Patience } from './credential-service.ts'
+import type { EmulatorEvent } from './events.ts'
+import type { EmulatorRequest, Handler } from './message.ts'
+import { createMetadataHandler, type Handled } from './metadata-handler.ts'
+import { createRateLimiter } from './rate-limit.ts'
+import { classify } from './routes.ts'
+import { defaultEmulatorSettings, type EmulatorSettings } from './settings.ts'
+import type { TokenKeys } from './token-keys.ts'
+import { createTokens } from './tokens.ts'
+import type { Upstream } from './upstream-port.ts'
+
+export interface EmulatorOptions {
+  readonly service: CredentialService
+  readonly upstream: Upstream
+  readonly clock: Clock
+  readonly random: Random
+  readonly report: Report<EmulatorEvent>
+  readonly tokenKeys: TokenKeys
+  /** What is not given is as `defaultEmulatorSettings` says. */
+  readonly settings?: Partial<EmulatorSettings>
+}
+
+export interface Emulator {
+  /** The metadata service of 169.254.169.254 and [fd00:ec2::254]. */
+  readonly metadata: Handler
+  /** The container-credentials protocol of 169.254.170.2, 169.254.170.23 and [fd00:ec2::23]. */
+  readonly container: Handler
+}
+
+/** Makes the handlers. They know no sockets: whoever calls them says which address asks. */
+export function createEmulator(options: EmulatorOptions): Emulator {
+  const { clock, random, report, tokenKeys, service, upstream } = options
+  const settings: EmulatorSettings = { ...defaultEmulatorSettings, ...options.settings }
+  const limiter = createRateLimiter({ clock, ...settings.rate })
+  const tokens = createTokens({ keys: tokenKeys, clock, random })
+  const metadata = createMetadataHandler({ service, upstream, tokens, clock, settings })
+  const container = createContainerHandler({ service, clock, settings })
+
+  const tell = (
+    request: EmulatorRequest,
+    arrived: number,
+    about: Pick<EmulatorEvent & { kind: 'request' }, 'service' | 'route'>,
+    { answer }: Handled,
+  ): void =>
+    report({
+      kind: 'request',
+      service: about.service,
+      route: about.route,
+      outcome: answer.outcome,
+      status: answer.status,
+      durationMs: clock.monotonic() - arrived,
+      peer: request.peer,
+      pod: answer.pod,
+      tokenVersion: request.headers.token === undefined ? 1 : 2,
+    })
+
+  const patienceOf = (request: EmulatorRequest, arrived: number): Patience => ({
+    deadline: arrived + settings.podWaitMs,
+    // Not read before somebody waits: a controller for each request would cost more than its answer.
+    get signal() {
+      return request.signal
+    },
+  })
+
+  return {
+    async metadata(request) {
+      const arrived = clock.monotonic()
+      const route = classify(request.target)
+      let handled: Handled
+      try {
+        if (limiter.take(request.peer)) handled = await metadata(request, route, patienceOf(request, arrived))
+        else handled = dressed(429, 'rate-limited')
+      } catch (error) {
+        report({ kind: 'bug', error })
+        handled = dressed(500, 'bug')
+      }
+      tell(request, arrived, { service: 'imds', route: route.name }, handled)
+      return handled.reply
+    },
+    async container(request) {
+      const arrived = clock.monotonic()
+      let handled: Handled
+      try {
+        if (limiter.take(request.peer)) handled = await container(request, patienceOf(request, arrived))
+        else handled = fault('rate-limited')
+      } catch (error) {
+        report({ kind: 'bug', error })
+        handled = fault('bug')
+      }
+      tell(request, arrived, { service: 'container', route: 'container-credentials' }, handled)
+      return handled.reply
+    },
+  }
+}
+
+function dressed(status: number, outcome: 'rate-limited' | 'bug'): Handled {
+  const answer = empty(status, outcome)
+  return { answer, reply: metadataReply(answer, undefined) }
+}
