@@ -40,8 +40,6 @@ export interface ProxySettings {
 
 /** The real service. */
 export interface AwsTokenService extends TokenService {
-  /** Loads the SDK, has node credentials ready, opens a connection. Never rejects. */
-  warmUp(signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 

@@ -80,6 +80,7 @@ export function createFakeTokenService({
     latencyMs: 0,
     skewMs: 0,
     calls,
+    warmUp: async () => {},
     async assumeRole(grant, { signal }) {
       const call: (typeof calls)[number] = { grant, at: clock.now(), outcome: 'pending' }
       calls.push(call)

@@ -19,6 +19,8 @@ export interface IssuedSession {
  */
 export interface TokenService {
   assumeRole(grant: Grant, options: { readonly signal: AbortSignal }): Promise<IssuedSession>
+  /** Pays the cold costs (module load, the node's credentials, a connection) ahead of the first call. Never rejects. */
+  warmUp(signal: AbortSignal): Promise<void>
 }
 
 export type TokenServiceErrorCode =

@@ -1,0 +1,98 @@
+import { aGrant } from '@kube2iam-ts/core/testing'
+import { describe, expect, test } from 'vitest'
+import { accessKeyOf, anOwner, setUp } from './set-up.ts'
+
+const MINUTE = 60_000
+
+describe('one call for all who wait', () => {
+  test('1,000 concurrent first requests for one session make one STS call', async () => {
+    const { ask, sts, clock } = setUp()
+    sts.latencyMs = 100
+    const asked = Array.from({ length: 1_000 }, (_, index) =>
+      ask(aGrant(), { owner: anOwner(`pod-${index % 7}`) }),
+    )
+    await clock.advance(100)
+    const keys = new Set((await Promise.all(asked)).map(accessKeyOf))
+    expect(sts.calls).toHaveLength(1)
+    expect([...keys]).toEqual([expect.stringMatching(/^ASIA/)])
+  })
+
+  test('the call outlives callers that give up, and the next one finds its answer', async () => {
+    const { ask, sts, clock } = setUp()
+    sts.latencyMs = 700
+    const hangUp = new AbortController()
+    const first = ask(aGrant(), { signal: hangUp.signal })
+    const second = ask(aGrant(), { forMs: 500 })
+    await clock.advance(300)
+    hangUp.abort()
+    await clock.advance(200)
+    expect(await first).toMatchObject({ kind: 'unavailable', code: 'ABORTED' })
+    expect(await second).toMatchObject({ kind: 'unavailable', code: 'DEADLINE' })
+    await clock.advance(200)
+    expect(await ask()).toMatchObject({ kind: 'credentials' })
+    expect(sts.calls).toHaveLength(1)
+  })
+
+  test('the call is aborted when its pod is released', async () => {
+    const { ask, sts, clock, broker } = setUp()
+    sts.behave = () => ({ kind: 'hang' })
+    const asked = ask()
+    await clock.advance(10)
+    broker.release(anOwner().uid)
+    expect(await asked).toMatchObject({ kind: 'unavailable', code: 'ABORTED' })
+    expect(sts.calls[0]?.outcome).toBe('ABORTED')
+    expect(clock.pending).toBe(0)
+  })
+
+  test('the call goes on when one of two pods that share the session is released', async () => {
+    const { ask, sts, clock, broker } = setUp()
+    sts.latencyMs = 100
+    const [first, second] = [anOwner('a'), anOwner('b')].map((owner) => ask(aGrant(), { owner }))
+    broker.release('uid-of-a')
+    await clock.advance(100)
+    expect(await second).toMatchObject({ kind: 'credentials' })
+    expect(await first).toMatchObject({ kind: 'credentials' })
+  })
+})
+
+describe('prefetch and renewal', () => {
+  test('a wanted session is there before its pod asks', async () => {
+    const { broker, ask, sts, clock } = setUp()
+    broker.want(anOwner(), aGrant())
+    await clock.advance(10)
+    expect(sts.calls).toHaveLength(1)
+    expect(await ask(aGrant(), { forMs: 0 })).toMatchObject({ kind: 'credentials' })
+  })
+
+  test('it is renewed before half life and never older, hour after hour', async () => {
+    const { broker, ask, sts, clock } = setUp()
+    broker.want(anOwner(), aGrant())
+    for (let minute = 0; minute < 24 * 60; minute += 1) {
+      await clock.advance(MINUTE)
+      const answer = await ask(aGrant(), { forMs: 0 })
+      if (answer.kind !== 'credentials') throw new Error(answer.kind)
+      expect(answer.credentials.expiration.getTime() - clock.now()).toBeGreaterThanOrEqual(30 * MINUTE)
+    }
+    expect(sts.calls.length).toBeGreaterThanOrEqual((24 * 60) / 28)
+    expect(sts.calls.length).toBeLessThanOrEqual(1 + (24 * 60) / 24)
+  })
+
+  test('what nobody wants is dropped at once when its pod goes', async () => {
+    const { broker, clock, events } = setUp()
+    broker.want(anOwner(), aGrant())
+    await clock.advance(10)
+    broker.release(anOwner().uid)
+    expect(broker.sessions()).toEqual([])
+    expect(clock.pending).toBe(0)
+    expect(events.at(-1)).toMatchObject({ kind: 'session-dropped', reason: 'released' })
+  })
+
+  test('a changed grant takes the place of the old one', async () => {
+    const { broker, clock } = setUp()
+    broker.want(anOwner(), aGrant())
+    await clock.advance(10)
+    broker.want(anOwner(), aGrant({ externalId: 'changed' }))
+    await clock.advance(10)
+    expect(broker.sessions()).toHaveLength(1)
+  })
+})
