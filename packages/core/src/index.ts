@@ -13,5 +13,12 @@ export type { NamespaceRecord, PodIdentity, PodPhase, ServiceAccountRecord } fro
 export type { Report } from './lib/report.ts'
 export { ignoreReports } from './lib/report.ts'
 export type { BaseArn, Partition, RoleArn } from './lib/role-arn.ts'
-export { assumedRoleArn, PARTITIONS, parseBaseArn, parseRoleArn, resolveRole } from './lib/role-arn.ts'
+export {
+  assumedRoleArn,
+  baseArnOfInstanceProfile,
+  PARTITIONS,
+  parseBaseArn,
+  parseRoleArn,
+  resolveRole,
+} from './lib/role-arn.ts'
 export { Secret } from './lib/secret.ts'

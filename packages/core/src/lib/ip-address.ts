@@ -28,7 +28,7 @@ export function toIpAddress(text: string): IpAddress | undefined {
 export function parseIpAddress(text: string): IpAddress {
   const address = toIpAddress(text)
   if (address === undefined) {
-    throw new CodedError('ADDRESS_INVALID', `"${text}" is not an IPv4 or IPv6 address`)
+    throw new CodedError('ADDRESS_INVALID', `${JSON.stringify(text)} is not an IPv4 or IPv6 address`)
   }
   return address
 }
@@ -45,8 +45,9 @@ export interface Cidr {
 
 /** Parses `10.0.0.0/8`, `fd00::/8` or a single address; throws `ADDRESS_INVALID`. */
 export function parseCidr(text: string): Cidr {
-  const [base = '', prefix] = text.split('/')
-  const address = parseIpAddress(base)
+  const [, base = '', prefix] = /^([^/]+)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? []
+  const address = toIpAddress(base)
+  if (address === undefined) throw notRange(text)
   const family = isIpv6(address) ? 6 : 4
   const range = `${address}/${prefix ?? (family === 6 ? '128' : '32')}`
   try {
@@ -59,9 +60,16 @@ export function parseCidr(text: string): Cidr {
     const [first, last] = [parsed.getFirst().value, parsed.getLast().value]
     return { text, family, contains: (a) => isIpv6(a) && within(IPv6.fromString(a).value, first, last) }
   } catch (cause) {
-    throw new CodedError('ADDRESS_INVALID', `"${text}" is not an address range such as 10.0.0.0/8`, { cause })
+    throw notRange(text, cause)
   }
 }
+
+const notRange = (text: string, cause?: unknown): CodedError<'ADDRESS_INVALID'> =>
+  new CodedError(
+    'ADDRESS_INVALID',
+    `${JSON.stringify(text)} is not an address range such as 10.0.0.0/8 or fd00::/8`,
+    { cause },
+  )
 
 const within = (value: bigint, first: bigint, last: bigint): boolean => value >= first && value <= last
 

@@ -64,11 +64,26 @@ export function resolveRole(text: string, base: BaseArn | undefined): RoleArn {
   if (base === undefined) {
     throw new CodedError(
       'ARN_INVALID',
-      `role "${text}" is a short name, and no base ARN is known to complete it: write the full ARN or set --base-role-arn`,
+      `role ${JSON.stringify(text)} is a short name, and no base ARN is known to complete it: write the full ARN or set --base-role-arn`,
       { detail: { role: text } },
     )
   }
   return parseRoleArn(`${base.text}${match[1] ?? ''}${match[2] ?? ''}`)
+}
+
+/**
+ * The base ARN of the account that an instance profile is in, as the metadata service's `iam/info` names it
+ * (`arn:aws:iam::123456789012:instance-profile/node`); throws `ARN_INVALID`.
+ */
+export function baseArnOfInstanceProfile(instanceProfileArn: string): BaseArn {
+  const account = /^(arn:[a-z-]+:iam::\d{12}):instance-profile\//.exec(instanceProfileArn)?.[1]
+  if (account === undefined) {
+    throw new CodedError(
+      'ARN_INVALID',
+      `${JSON.stringify(instanceProfileArn)} is not an instance profile such as arn:aws:iam::123456789012:instance-profile/NAME`,
+    )
+  }
+  return parseBaseArn(`${account}:role/`)
 }
 
 /** The ARN that STS reports for a session of the role: `arn:aws:sts::…:assumed-role/NAME/SESSION`. */
@@ -89,7 +104,8 @@ function invalid(text: string, why: string): CodedError<'ARN_INVALID'> {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
   return new CodedError(
     'ARN_INVALID',
-    `"${shown}" is not an IAM role: ${why}; a right one is arn:aws:iam::123456789012:role/NAME`,
+    // Quoted as JSON: what pods' authors write must not put line breaks into a log.
+    `${JSON.stringify(shown)} is not an IAM role: ${why}; a right one is arn:aws:iam::123456789012:role/NAME`,
     { detail: { role: shown } },
   )
 }
