@@ -9,3 +9,5 @@ export type {
 } from './lib/fake-api/server.ts'
 export { createFakeApiServer } from './lib/fake-api/server.ts'
 export type { TokenOwner } from './lib/fake-api/token-reviews.ts'
+export type { ScriptedFeed } from './lib/scripted-feed.ts'
+export { createScriptedFeed } from './lib/scripted-feed.ts'

@@ -1,0 +1,86 @@
+import { createHash } from 'node:crypto'
+import { CodedError } from '@kube2iam-ts/core'
+import { Agent } from 'undici'
+import type { ApiConnection } from './api-connection.ts'
+import type { Cluster, ClusterAccess } from './cluster.ts'
+
+export interface ClusterConnectionOptions {
+  /** Until TCP and TLS are up. */
+  connectTimeoutMs?: number
+  /** Until the head of an answer is there. */
+  headersTimeoutMs?: number
+  /** `User-Agent`, as audit logs show it. */
+  userAgent?: string
+}
+
+/**
+ * One long-lived pool of connections to the API server. It is made anew only when the transport's own material
+ * changes (CA, client certificate); tokens are read for each request.
+ */
+export function connectToCluster(cluster: Cluster, options: ClusterConnectionOptions = {}): ApiConnection {
+  const { connectTimeoutMs = 10_000, headersTimeoutMs = 30_000, userAgent = 'kube2iam-ts' } = options
+  let pool: { agent: Agent; fingerprint: string } | undefined
+  let closed = false
+
+  return {
+    async request({ method, path, headers, body, signal }) {
+      const access = await cluster.access()
+      if (closed) throw unreachable(cluster, new Error('the connection is closed'))
+      const agent = agentFor(access)
+      try {
+        const answer = await agent.request({
+          origin: cluster.server,
+          path: `${new URL(cluster.server).pathname.replace(/\/$/, '')}${path}`,
+          method,
+          headers: { 'user-agent': userAgent, ...access.headers, ...headers },
+          body: body ?? null,
+          signal: signal ?? null,
+          headersTimeout: headersTimeoutMs,
+          // Watches are silent for as long as nothing happens; who reads them has a timer of its own.
+          bodyTimeout: 0,
+        })
+        if (answer.statusCode === 401) await cluster.renew()
+        return { status: answer.statusCode, headers: flat(answer.headers), body: answer.body }
+      } catch (cause) {
+        if (signal?.aborted) throw cause
+        throw unreachable(cluster, cause)
+      }
+    },
+    async close() {
+      closed = true
+      await pool?.agent.destroy()
+    },
+  }
+
+  function agentFor({ tls }: ClusterAccess): Agent {
+    const fingerprint = digest(tls)
+    if (pool?.fingerprint === fingerprint) return pool.agent
+    // The old pool ends with its last request: a watch that runs is not torn by a rotated certificate.
+    void pool?.agent.close()
+    const connect = { ...tls, timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: 30_000 }
+    pool = { agent: new Agent({ connect, allowH2: false, pipelining: 1 }), fingerprint }
+    return pool.agent
+  }
+}
+
+function digest(tls: ClusterAccess['tls']): string {
+  const hash = createHash('sha256')
+  for (const [name, value] of Object.entries(tls)) hash.update(name).update(JSON.stringify(value))
+  return hash.digest('base64url')
+}
+
+const flat = (headers: Record<string, string | string[] | undefined>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.join(', ') : (value ?? ''),
+    ]),
+  )
+
+function unreachable(cluster: Cluster, cause: unknown): CodedError<'CLUSTER_UNREACHABLE'> {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new CodedError('CLUSTER_UNREACHABLE', `the API server at ${cluster.server} did not answer: ${why}`, {
+    retryable: true,
+    cause,
+  })
+}

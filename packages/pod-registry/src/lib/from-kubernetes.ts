@@ -1,0 +1,116 @@
+import {
+  type IpAddress,
+  type NamespaceRecord,
+  type PodIdentity,
+  type PodPhase,
+  type ServiceAccountRecord,
+  toIpAddress,
+} from '@kube2iam-ts/core'
+
+/** Reduces a pod's JSON to what the agent keeps; `undefined` for what is no pod. */
+export type Reduce<Item> = (object: unknown) => Item | undefined
+
+const NO_ANNOTATIONS: Readonly<Record<string, string>> = Object.freeze({})
+const PHASES = new Set<string>(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'])
+
+/** Makes the reducer of pods; of their annotations only the named ones are kept. */
+export function podReducer(annotationKeys: readonly string[]): Reduce<PodIdentity> {
+  const intern = createInterner()
+  return (object) => {
+    const { metadata, spec, status } = object as PodJson
+    if (metadata?.uid === undefined || metadata.name === undefined || metadata.namespace === undefined)
+      return undefined
+    const phase = status?.phase
+    return {
+      uid: metadata.uid,
+      namespace: intern(metadata.namespace),
+      name: metadata.name,
+      serviceAccount: intern(spec?.serviceAccountName ?? 'default'),
+      node: intern(spec?.nodeName ?? ''),
+      addresses: addressesOf(status),
+      hostNetwork: spec?.hostNetwork === true,
+      phase: phase !== undefined && PHASES.has(phase) ? (phase as PodPhase) : 'Unknown',
+      createdAt: new Date(metadata.creationTimestamp ?? 0),
+      deletedAt: metadata.deletionTimestamp === undefined ? undefined : new Date(metadata.deletionTimestamp),
+      annotations: pick(metadata.annotations, annotationKeys),
+    }
+  }
+}
+
+/** Makes the reducer of namespaces, from whole objects or from metadata alone. */
+export function namespaceReducer(annotationKeys: readonly string[]): Reduce<NamespaceRecord> {
+  return (object) => {
+    const { metadata } = object as PodJson
+    if (metadata?.name === undefined) return undefined
+    return { name: metadata.name, annotations: pick(metadata.annotations, annotationKeys) }
+  }
+}
+
+/** Makes the reducer of service accounts, from whole objects or from metadata alone. */
+export function serviceAccountReducer(annotationKeys: readonly string[]): Reduce<ServiceAccountRecord> {
+  const intern = createInterner()
+  return (object) => {
+    const { metadata } = object as PodJson
+    if (metadata?.name === undefined || metadata.namespace === undefined) return undefined
+    return {
+      namespace: intern(metadata.namespace),
+      name: metadata.name,
+      annotations: pick(metadata.annotations, annotationKeys),
+    }
+  }
+}
+
+/** The part of the JSON that is read. Everything is optional: the text came over a wire. */
+interface PodJson {
+  readonly metadata?: {
+    readonly uid?: string
+    readonly namespace?: string
+    readonly name?: string
+    readonly creationTimestamp?: string
+    readonly deletionTimestamp?: string
+    readonly annotations?: Readonly<Record<string, string>>
+  }
+  readonly spec?: {
+    readonly nodeName?: string
+    readonly serviceAccountName?: string
+    readonly hostNetwork?: boolean
+  }
+  readonly status?: {
+    readonly phase?: string
+    readonly podIP?: string
+    readonly podIPs?: readonly { readonly ip?: string }[]
+  }
+}
+
+function addressesOf(status: PodJson['status']): IpAddress[] {
+  const texts = [...(status?.podIPs ?? []).map(({ ip }) => ip), status?.podIP]
+  const addresses = texts.flatMap((text) => (text ? (toIpAddress(text) ?? []) : []))
+  return addresses.length < 2 ? addresses : [...new Set(addresses)]
+}
+
+function pick(
+  annotations: Readonly<Record<string, string>> | undefined,
+  keys: readonly string[],
+): Readonly<Record<string, string>> {
+  if (annotations === undefined) return NO_ANNOTATIONS
+  let picked: Record<string, string> | undefined
+  for (const key of keys) {
+    const value = Object.hasOwn(annotations, key) ? annotations[key] : undefined
+    if (typeof value !== 'string') continue
+    picked ??= {}
+    picked[key] = value
+  }
+  return picked ?? NO_ANNOTATIONS
+}
+
+/** One copy of each text that many pods share, bounded: a cluster has few nodes, namespaces and service accounts. */
+function createInterner(limit = 10_000): (text: string) => string {
+  const known = new Map<string, string>()
+  return (text) => {
+    const found = known.get(text)
+    if (found !== undefined) return found
+    if (known.size >= limit) known.clear()
+    known.set(text, text)
+    return text
+  }
+}

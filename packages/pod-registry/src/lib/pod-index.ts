@@ -1,0 +1,230 @@
+import type { IpAddress, PodIdentity } from '@kube2iam-ts/core'
+
+/** What an event did to one pod. */
+export type PodChange =
+  /** The pod holds an address now, and did not before (or not this one). */
+  | { readonly kind: 'bound'; readonly pod: PodIdentity }
+  /** A pod that holds an address has other annotations, another phase and so on. */
+  | { readonly kind: 'changed'; readonly pod: PodIdentity; readonly before: PodIdentity }
+  /** The pod holds no address any more: deleted, finished, or its address taken away. */
+  | { readonly kind: 'gone'; readonly pod: PodIdentity }
+
+/** A pod with the moment from which it was known at its addresses (`Clock.now`). */
+export interface Binding {
+  readonly pod: PodIdentity
+  readonly boundAt: number
+}
+
+/** What an event did: to pods, and to which addresses' claims. */
+export interface IndexUpdate {
+  readonly changes: readonly PodChange[]
+  readonly addresses: ReadonlySet<IpAddress>
+}
+
+/** Which pods claim which address. The one writer is the registry; everything here is synchronous. */
+export interface PodIndex {
+  upsert(pod: PodIdentity, now: number): IndexUpdate
+  remove(pod: PodIdentity): IndexUpdate
+  /** Replaces everything in one step; what is not named is gone. */
+  replace(pods: readonly PodIdentity[], now: number): IndexUpdate
+  /** None, the one owner, or all who claim it. */
+  claims(address: IpAddress): readonly Binding[]
+  pods(): IterableIterator<PodIdentity>
+  readonly size: number
+  /** How many addresses are claimed by more than one pod. */
+  readonly ambiguous: number
+}
+
+/**
+ * Whether the pod holds its addresses. A finished pod's address is free for the next one; a host-network pod's is
+ * the node's. A terminating pod keeps its own until it is gone, and a pending one has it from the moment it is known
+ * (init containers ask for credentials too).
+ */
+export const holdsAddresses = (pod: PodIdentity): boolean =>
+  !pod.hostNetwork && pod.phase !== 'Succeeded' && pod.phase !== 'Failed'
+
+/** How many deleted pods are remembered, so that a late or repeated event cannot bring one back. */
+const REMEMBERED_DEAD = 4096
+
+const NOBODY: readonly Binding[] = Object.freeze([])
+
+interface Tables {
+  readonly byUid: Map<string, Binding>
+  /** One binding, or several in a list: nearly every address has one, and a list costs. */
+  readonly byAddress: Map<IpAddress, Binding | readonly Binding[]>
+  /** Nested, because a joined key would cost a string for every pod. */
+  readonly byName: Map<string, Map<string, Binding>>
+}
+
+export function createPodIndex(): PodIndex {
+  let tables = emptyTables()
+  let dead = new Set<string>()
+
+  return {
+    upsert(pod, now) {
+      const update = newUpdate()
+      if (dead.has(pod.uid)) return update
+      const namesake = tables.byName.get(pod.namespace)?.get(pod.name)
+      if (namesake !== undefined && namesake.pod.uid !== pod.uid) {
+        // A name belongs to one pod at a time, so one of the two is gone for certain: the one created earlier.
+        if (namesake.pod.createdAt > pod.createdAt) {
+          bury(pod.uid)
+          return update
+        }
+        drop(namesake, update)
+        bury(namesake.pod.uid)
+      }
+      put(tables, pod, now, update)
+      return update
+    },
+    remove(pod) {
+      const update = newUpdate()
+      const known = tables.byUid.get(pod.uid)
+      bury(pod.uid)
+      if (known !== undefined) drop(known, update)
+      return update
+    },
+    replace(pods, now) {
+      const update = newUpdate()
+      const before = tables
+      const next = emptyTables()
+      for (const pod of pods) {
+        if (dead.has(pod.uid)) continue
+        const known = before.byUid.get(pod.uid)
+        const binding = bindingOf(pod, known, now)
+        insert(next, binding)
+        compare(known?.pod, pod, update)
+      }
+      for (const [uid, { pod }] of before.byUid) {
+        if (next.byUid.has(uid)) continue
+        bury(uid)
+        compare(pod, undefined, update)
+      }
+      tables = next
+      return update
+    },
+    claims(address) {
+      const found = tables.byAddress.get(address)
+      if (found === undefined) return NOBODY
+      return isList(found) ? found : [found]
+    },
+    *pods() {
+      for (const { pod } of tables.byUid.values()) yield pod
+    },
+    get size() {
+      return tables.byUid.size
+    },
+    get ambiguous() {
+      let count = 0
+      for (const found of tables.byAddress.values()) if (isList(found)) count += 1
+      return count
+    },
+  }
+
+  function put(into: Tables, pod: PodIdentity, now: number, update: MutableUpdate): void {
+    const known = into.byUid.get(pod.uid)
+    const binding = bindingOf(pod, known, now)
+    if (known !== undefined) remove(into, known)
+    insert(into, binding)
+    compare(known?.pod, pod, update)
+  }
+
+  function drop(binding: Binding, update: MutableUpdate): void {
+    remove(tables, binding)
+    compare(binding.pod, undefined, update)
+  }
+
+  function bury(uid: string): void {
+    dead.delete(uid)
+    dead.add(uid)
+    if (dead.size > REMEMBERED_DEAD * 2) dead = new Set([...dead].slice(-REMEMBERED_DEAD))
+  }
+}
+
+interface MutableUpdate extends IndexUpdate {
+  readonly changes: PodChange[]
+  readonly addresses: Set<IpAddress>
+}
+
+const newUpdate = (): MutableUpdate => ({ changes: [], addresses: new Set() })
+
+const emptyTables = (): Tables => ({ byUid: new Map(), byAddress: new Map(), byName: new Map() })
+
+const isList = (found: Binding | readonly Binding[]): found is readonly Binding[] => Array.isArray(found)
+
+function bindingOf(pod: PodIdentity, known: Binding | undefined, now: number): Binding {
+  const had = known !== undefined && holdsAddresses(known.pod) ? known.pod.addresses : []
+  const isNew = !holdsAddresses(pod) || pod.addresses.some((address) => !had.includes(address))
+  return { pod, boundAt: known === undefined || isNew ? now : known.boundAt }
+}
+
+function insert({ byUid, byAddress, byName }: Tables, binding: Binding): void {
+  const { pod } = binding
+  byUid.set(pod.uid, binding)
+  const names = byName.get(pod.namespace)
+  if (names === undefined) byName.set(pod.namespace, new Map([[pod.name, binding]]))
+  else names.set(pod.name, binding)
+  if (!holdsAddresses(pod)) return
+  for (const address of pod.addresses) {
+    const found = byAddress.get(address)
+    byAddress.set(
+      address,
+      found === undefined ? binding : isList(found) ? [...found, binding] : [found, binding],
+    )
+  }
+}
+
+function remove({ byUid, byAddress, byName }: Tables, binding: Binding): void {
+  const { pod } = binding
+  byUid.delete(pod.uid)
+  const names = byName.get(pod.namespace)
+  if (names?.get(pod.name) === binding) names.delete(pod.name)
+  if (names?.size === 0) byName.delete(pod.namespace)
+  if (!holdsAddresses(pod)) return
+  for (const address of pod.addresses) {
+    const found = byAddress.get(address)
+    if (found === undefined) continue
+    const left = isList(found) ? found.filter((other) => other !== binding) : []
+    const [only] = left
+    if (only === undefined) byAddress.delete(address)
+    else byAddress.set(address, left.length === 1 ? only : left)
+  }
+}
+
+function compare(
+  before: PodIdentity | undefined,
+  after: PodIdentity | undefined,
+  update: MutableUpdate,
+): void {
+  const had = before !== undefined && holdsAddresses(before) ? before.addresses : []
+  const has = after !== undefined && holdsAddresses(after) ? after.addresses : []
+  for (const address of had) if (!has.includes(address)) update.addresses.add(address)
+  for (const address of has) if (!had.includes(address)) update.addresses.add(address)
+  if (before !== undefined && had.length > 0 && has.length === 0)
+    update.changes.push({ kind: 'gone', pod: before })
+  else if (after !== undefined && has.some((address) => !had.includes(address))) {
+    update.changes.push({ kind: 'bound', pod: after })
+  } else if (before !== undefined && after !== undefined && has.length > 0 && !samePod(before, after)) {
+    update.changes.push({ kind: 'changed', pod: after, before })
+  }
+}
+
+function samePod(a: PodIdentity, b: PodIdentity): boolean {
+  return (
+    a.phase === b.phase &&
+    a.serviceAccount === b.serviceAccount &&
+    a.node === b.node &&
+    a.deletedAt?.getTime() === b.deletedAt?.getTime() &&
+    a.addresses.join() === b.addresses.join() &&
+    sameAnnotations(a.annotations, b.annotations)
+  )
+}
+
+/** Whether two sets of annotations are equal. */
+export function sameAnnotations(
+  a: Readonly<Record<string, string>>,
+  b: Readonly<Record<string, string>>,
+): boolean {
+  const keys = Object.keys(a)
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key])
+}

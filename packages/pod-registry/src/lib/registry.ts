@@ -1,0 +1,327 @@
+import {
+  aborted,
+  type Clock,
+  type IpAddress,
+  ignoreReports,
+  type NamespaceRecord,
+  type PodIdentity,
+  type Report,
+  type ServiceAccountRecord,
+} from '@kube2iam-ts/core'
+import { type ConfirmAddress, createConfirmations } from './confirmations.ts'
+import type { Feed, FeedEvent } from './feed.ts'
+import { createFeedProgress, type FeedFreshness, type FeedProgress } from './feed-progress.ts'
+import type { Lookup } from './lookup.ts'
+import { createPendingLookups } from './pending-lookups.ts'
+import { createPodIndex, type IndexUpdate } from './pod-index.ts'
+import { createRecordStore } from './record-store.ts'
+import type { FeedName, RegistryChange, RegistryEvent } from './registry-events.ts'
+
+export interface RegistrySettings {
+  /** Without a sign of life for longer than this, addresses that are not bound yet are not answered. 5 minutes. */
+  maxStalenessMs?: number
+  /** How many lookups may wait for one address. 64. */
+  maxWaitersPerAddress?: number
+  /** How many lookups may wait altogether. 1024. */
+  maxWaiters?: number
+}
+
+export interface RegistryOptions {
+  pods: Feed<PodIdentity>
+  namespaces: Feed<NamespaceRecord>
+  /** Only where roles may come from service accounts. */
+  serviceAccounts?: Feed<ServiceAccountRecord>
+  /** Asks the API server for one address where the watch is known to be behind. */
+  confirm?: ConfirmAddress
+  clock: Clock
+  report?: Report<RegistryEvent>
+  settings?: RegistrySettings
+}
+
+export interface WaitForOptions {
+  /** `Clock.monotonic` milliseconds by which there is an answer, whatever it is. */
+  readonly deadline: number
+  /** Aborted when nobody wants the answer any more: the promise rejects with `ABORTED`. */
+  readonly signal: AbortSignal
+}
+
+/** How current the registry is. The parts are the feeds'. */
+export interface Freshness {
+  /** Every feed has had its first snapshot. */
+  readonly synced: boolean
+  /** The pods' feed has been silent for longer than the limit. */
+  readonly stale: boolean
+  /** Since the pods' last sign of life. */
+  readonly ageMs: number
+  readonly feeds: Readonly<Partial<Record<FeedName, FeedFreshness>>>
+}
+
+/** Sizes for gauges and the debug page. */
+export interface RegistrySizes {
+  readonly pods: number
+  readonly namespaces: number
+  readonly serviceAccounts: number
+  readonly ambiguousAddresses: number
+  readonly waiting: number
+}
+
+/** Which pod an address is. Fed by watches, read by requests; a request asks nothing of anybody. */
+export interface PodRegistry {
+  /** Begins to follow the feeds, until the signal or `close`. Call it once. */
+  start(signal?: AbortSignal): void
+  /** Resolves with the first snapshot of every feed; rejects with `ABORTED` with the signal. */
+  synced(signal?: AbortSignal): Promise<void>
+  /** Who the address is, as known this moment. */
+  lookup(address: IpAddress): Lookup
+  /** The same, waiting for a pod (and its namespace) to become known. Woken by the event itself. */
+  waitFor(address: IpAddress, options: WaitForOptions): Promise<Lookup>
+  /** Every pod that is known, address or not. */
+  pods(): IterableIterator<PodIdentity>
+  namespace(name: string): NamespaceRecord | undefined
+  serviceAccount(namespace: string, name: string): ServiceAccountRecord | undefined
+  /** Calls back after each change, when lookups already see it. Gives the function that ends it. */
+  onChange(listener: (change: RegistryChange) => void): () => void
+  freshness(): Freshness
+  sizes(): RegistrySizes
+  /** What is known, for a debug page: no secrets are in it. */
+  debugStore(): {
+    pods: PodIdentity[]
+    namespaces: NamespaceRecord[]
+    serviceAccounts: ServiceAccountRecord[]
+  }
+  /** Ends the feeds and answers everybody who waits. */
+  close(): Promise<void>
+}
+
+export function createRegistry(options: RegistryOptions): PodRegistry {
+  const { clock, report = ignoreReports, settings = {} } = options
+  const { maxStalenessMs = 300_000, maxWaitersPerAddress = 64, maxWaiters = 1024 } = settings
+  const stopped = new AbortController()
+  const index = createPodIndex()
+  const namespaces = createRecordStore<NamespaceRecord>(({ name }) => name)
+  const serviceAccounts = createRecordStore<ServiceAccountRecord>(accountKey)
+  const pending = createPendingLookups({ clock, perAddress: maxWaitersPerAddress, total: maxWaiters })
+  const listeners = new Set<(change: RegistryChange) => void>()
+  const ambiguous = new Set<IpAddress>()
+  const progress: Partial<Record<FeedName, FeedProgress>> = {}
+  const loops: Promise<void>[] = []
+  for (const feed of ['pods', 'namespaces', 'serviceAccounts'] as const) {
+    if (options[feed] !== undefined) progress[feed] = createFeedProgress(feed, clock, maxStalenessMs, report)
+  }
+  const confirmations =
+    options.confirm &&
+    createConfirmations({ confirm: options.confirm, clock, report, signal: stopped.signal })
+
+  const registry: PodRegistry = {
+    start(signal) {
+      const end = (): void => void registry.close()
+      if (signal?.aborted) stopped.abort()
+      signal?.addEventListener('abort', end, { once: true, signal: stopped.signal })
+      loops.push(
+        follow('pods', options.pods, onPods),
+        follow('namespaces', options.namespaces, onNamespaces),
+        ...(options.serviceAccounts === undefined
+          ? []
+          : [follow('serviceAccounts', options.serviceAccounts, onServiceAccounts)]),
+      )
+    },
+    async synced(signal) {
+      const all = Promise.all(Object.values(progress).map(({ synced }) => synced))
+      await untilAborted(all, signal, stopped.signal)
+    },
+    lookup: (address) => lookup(address),
+    waitFor,
+    pods: () => index.pods(),
+    namespace: (name) => namespaces.get(name),
+    serviceAccount: (namespace, name) => serviceAccounts.get(accountKey({ namespace, name })),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    freshness() {
+      const feeds = Object.fromEntries(
+        Object.entries(progress).map(([name, feed]) => [name, feed.freshness()]),
+      ) as Partial<Record<FeedName, FeedFreshness>>
+      const { stale = true, ageMs = Number.POSITIVE_INFINITY } = feeds.pods ?? {}
+      return { synced: Object.values(feeds).every(({ synced }) => synced), stale, ageMs, feeds }
+    },
+    sizes: () => ({
+      pods: index.size,
+      namespaces: namespaces.size,
+      serviceAccounts: serviceAccounts.size,
+      ambiguousAddresses: ambiguous.size,
+      waiting: pending.size,
+    }),
+    debugStore: () => ({
+      pods: [...index.pods()],
+      namespaces: [...namespaces.values()],
+      serviceAccounts: [...serviceAccounts.values()],
+    }),
+    async close() {
+      stopped.abort()
+      pending.close()
+      await Promise.all(loops)
+    },
+  }
+  return registry
+
+  function lookup(address: IpAddress): Lookup {
+    const [binding, other] = index.claims(address)
+    if (other !== undefined) return { kind: 'ambiguous', pods: index.claims(address).map(({ pod }) => pod) }
+    if (binding !== undefined) return found(binding.pod, binding.boundAt)
+    const { synced, stale } = podsFreshness()
+    if (!synced) return { kind: 'not-synced' }
+    return stale ? { kind: 'stale' } : { kind: 'unknown' }
+  }
+
+  function found(pod: PodIdentity, boundAt: number): Lookup {
+    return {
+      kind: 'found',
+      pod,
+      boundAt,
+      namespace: namespaces.get(pod.namespace),
+      serviceAccount: serviceAccounts.get(accountKey({ namespace: pod.namespace, name: pod.serviceAccount })),
+    }
+  }
+
+  /** Whether waiting could not make the answer better. */
+  function isSettled(answer: Lookup): boolean {
+    if (answer.kind !== 'found') return answer.kind === 'overloaded'
+    if (answer.namespace === undefined) return false
+    return options.serviceAccounts === undefined || answer.serviceAccount !== undefined
+  }
+
+  async function waitFor(address: IpAddress, { deadline, signal }: WaitForOptions): Promise<Lookup> {
+    const startedAt = clock.monotonic()
+    const at = (): Lookup => answerAt(address)
+    const first = at()
+    if (isSettled(first) && !(isBehind() && confirmations?.wanted(address))) return first
+    if (confirmations !== undefined && (first.kind === 'ambiguous' || isBehind())) {
+      confirmations.ask(address, () => pending.wake(address))
+    }
+    const answer = await pending.wait(address, {
+      deadline,
+      signal,
+      answer: () => {
+        const now = at()
+        return isSettled(now) && !confirmations?.asking(address) ? now : undefined
+      },
+      last: at,
+    })
+    const waitedMs = clock.monotonic() - startedAt
+    if (answer.kind === 'overloaded') report({ kind: 'lookup-overloaded', address, waiting: pending.size })
+    else report({ kind: 'lookup-waited', outcome: answer.kind, waitedMs })
+    return answer
+  }
+
+  /** The index's answer, or the API server's own of this second where the index cannot be trusted to be current. */
+  function answerAt(address: IpAddress): Lookup {
+    const known = lookup(address)
+    if (known.kind !== 'ambiguous' && !isBehind()) return known
+    const direct = confirmations?.recent(address)
+    if (direct === undefined) return known
+    const [pod, other] = direct
+    if (pod === undefined) return known.kind === 'found' ? { kind: 'unknown' } : known
+    if (other !== undefined) return { kind: 'ambiguous', pods: direct }
+    return known.kind === 'found' && known.pod.uid === pod.uid ? known : found(pod, clock.now())
+  }
+
+  function isBehind(): boolean {
+    const { lost, stale, synced } = podsFreshness()
+    return lost || stale || !synced
+  }
+
+  function podsFreshness(): FeedFreshness {
+    return (progress.pods as FeedProgress).freshness()
+  }
+
+  async function follow<Item>(
+    name: FeedName,
+    feed: Feed<Item>,
+    onEvent: (event: FeedEvent<Item>) => number,
+  ): Promise<void> {
+    for await (const event of feed.events(stopped.signal)) {
+      if (stopped.signal.aborted) return
+      const corrected = onEvent(event)
+      const wasSynced = progress[name]?.freshness().synced
+      progress[name]?.note(event, corrected)
+      if (wasSynced === false && event.kind === 'snapshot') pending.wakeAll()
+    }
+  }
+
+  function onPods(event: FeedEvent<PodIdentity>): number {
+    switch (event.kind) {
+      case 'snapshot':
+        return settle(index.replace(event.items, clock.now()))
+      case 'upsert':
+        return settle(index.upsert(event.item, clock.now()))
+      case 'delete':
+        return settle(index.remove(event.item))
+      case 'progress':
+      case 'stale':
+        return 0
+      default:
+        return event satisfies never
+    }
+  }
+
+  function settle({ changes, addresses }: IndexUpdate): number {
+    for (const address of addresses) {
+      const claims = index.claims(address)
+      if (claims.length > 1) {
+        ambiguous.add(address)
+        report({ kind: 'address-ambiguous', address, pods: claims.map(({ pod }) => pod) })
+      } else if (ambiguous.delete(address)) report({ kind: 'address-resolved', address })
+    }
+    for (const change of changes) {
+      report({ kind: 'pod', change: change.kind, pod: change.pod })
+      tell(change)
+    }
+    for (const address of addresses) pending.wake(address)
+    return changes.length
+  }
+
+  function onNamespaces(event: FeedEvent<NamespaceRecord>): number {
+    const changed = namespaces.apply(event)
+    for (const [name, after] of changed) tell({ kind: 'namespace', name, after })
+    if (changed.size > 0) pending.wakeAll()
+    return changed.size
+  }
+
+  function onServiceAccounts(event: FeedEvent<ServiceAccountRecord>): number {
+    const changed = serviceAccounts.apply(event)
+    for (const [key, after] of changed) {
+      const [namespace = '', name = ''] = key.split('/')
+      tell({ kind: 'service-account', namespace, name, after })
+    }
+    if (changed.size > 0) pending.wakeAll()
+    return changed.size
+  }
+
+  function tell(change: RegistryChange): void {
+    for (const listener of listeners) listener(change)
+  }
+}
+
+const accountKey = ({ namespace, name }: { namespace: string; name: string }): string =>
+  `${namespace}/${name}`
+
+/** The promise, or `ABORTED` as soon as one of the signals is aborted. */
+function untilAborted(promise: Promise<unknown>, ...signals: (AbortSignal | undefined)[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const given = signals.filter((signal) => signal !== undefined)
+    const onAbort = (event?: Event): void => {
+      leave()
+      reject(aborted(event?.target instanceof AbortSignal ? event.target : undefined))
+    }
+    const leave = (): void => {
+      for (const signal of given) signal.removeEventListener('abort', onAbort)
+    }
+    for (const signal of given) signal.addEventListener('abort', onAbort, { once: true })
+    if (given.some((signal) => signal.aborted)) return onAbort()
+    promise.then(() => {
+      leave()
+      resolve()
+    }, reject)
+  })
+}
