@@ -1,0 +1,73 @@
+import type { Lab, Pod, PodOptions } from './lab/lab.ts'
+import type { Manifest } from '@kube2iam-ts/pod-registry/testing'
+import type { World } from './world/world.ts'
+
+export const NODE_NAME = 'node-a'
+
+export interface ClusterPodOptions extends Partial<PodOptions> {
+  readonly namespace?: string
+  /** Value of the role annotation; none when absent. */
+  readonly role?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly serviceAccount?: string
+}
+
+export interface ClusterPod extends Pod {
+  readonly podName: string
+  readonly uid: string
+}
+
+/** Puts node and namespaces into the API server, and roles that trust the node's role into STS. */
+export async function furnish(world: World, roles: readonly string[], namespaces = ['apps']): Promise<void> {
+  await world.apply({ kind: 'Node', metadata: { name: NODE_NAME } })
+  for (const name of namespaces) await world.apply({ kind: 'Namespace', metadata: { name } })
+  for (const arn of roles) {
+    await world.addRole({
+      arn: arn.startsWith('arn:') ? arn : world.roleArn(arn),
+      trustPolicy: {
+        Version: '2012-10-17',
+        Statement: { Effect: 'Allow', Principal: { AWS: world.account }, Action: 'sts:AssumeRole' },
+      },
+    })
+  }
+}
+
+let lastAddress = 10
+
+/** A pod on both sides: a network namespace that is attached to the node, and the object that the API server has. */
+export async function runPod(
+  lab: Lab,
+  world: World,
+  name: string,
+  options: ClusterPodOptions = {},
+): Promise<ClusterPod> {
+  const host = ++lastAddress
+  const { address = `10.244.0.${host}`, address6 = `fd00:10:244::${host.toString(16)}` } = options
+  const attach = options.attach ?? 'bridge'
+  const pod = await lab.addPod(name, { address, address6, attach })
+  const uid = `00000000-0000-4000-8000-${String(host).padStart(12, '0')}`
+  await world.apply(podManifest(name, uid, address, attach === 'bridge' ? address6 : undefined, options))
+  return { ...pod, podName: name, uid }
+}
+
+function podManifest(
+  name: string,
+  uid: string,
+  address: string,
+  address6: string | undefined,
+  options: ClusterPodOptions,
+): Manifest {
+  const { role, serviceAccount = 'default', namespace = 'apps' } = options
+  const annotations = {
+    ...(role === undefined ? {} : { 'iam.amazonaws.com/role': role }),
+    ...options.annotations,
+  }
+  const podIPs = [{ ip: address }, ...(address6 === undefined ? [] : [{ ip: address6 }])]
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace, uid, annotations },
+    spec: { nodeName: NODE_NAME, serviceAccountName: serviceAccount, containers: [{ name: 'main' }] },
+    status: { phase: 'Running', hostIP: '192.168.77.10', podIP: address, podIPs },
+  }
+}
