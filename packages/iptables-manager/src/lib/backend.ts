@@ -1,0 +1,31 @@
+import type { LayoutInput } from './layout.ts'
+import type { DesiredTable, Observed, Step } from './plan.ts'
+import type { BackendName, Family } from './settings.ts'
+
+export interface FamilySupport {
+  /** Whether rules for this family can be made at all. */
+  readonly available: boolean
+  /** Whether destination NAT is possible. */
+  readonly nat: boolean
+  /** Why not, for people. */
+  readonly reason?: string
+}
+
+export type Support = Readonly<Record<Family, FamilySupport>>
+
+/** One way to program netfilter. Every method rejects with the codes of errors.ts. */
+export interface NetfilterBackend {
+  readonly name: BackendName
+  /** What the node can do, asked once at start. */
+  probe(signal?: AbortSignal): Promise<Support>
+  /** The capture in this backend's tables. */
+  tables(input: LayoutInput): DesiredTable[]
+  /** Our chains and their hooks in those tables, with counters. */
+  observe(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<Observed>
+  /** Applies the steps in order, each table in one atomic commit. */
+  apply(steps: readonly Step[], signal?: AbortSignal): Promise<void>
+  /** Whether the kernel tells of changes; the legacy tables have no such channel. */
+  readonly monitored: boolean
+  /** Whether a line of the monitor's may concern us: rules and chains next to ours, never the whole node's traffic. */
+  concerns(monitorLine: string): boolean
+}

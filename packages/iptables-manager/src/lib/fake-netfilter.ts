@@ -1,0 +1,261 @@
+import { aborted, CodedError } from '@kube2iam-ts/core'
+import type { CommandOptions, CommandResult, CommandRunner } from './command-runner.ts'
+import type { NetfilterErrorCode } from './errors.ts'
+import { runIptables, runIptablesRestore, runIptablesSave } from './fake-iptables.ts'
+import { createFakeKernel, type FakeFate, type FakeKind, type FakePacket } from './fake-kernel.ts'
+import { runNft } from './fake-nft.ts'
+import type { NodeFiles } from './node-files.ts'
+import type { Family } from './settings.ts'
+
+export interface FakeConnection {
+  readonly source: string
+  /** Whom the client asked for. */
+  readonly destination: string
+  /** Who answers: the agent, if it was redirected. */
+  readonly answeredBy: string
+  readonly inInterface: string
+}
+
+export interface FakeNetfilterOptions {
+  /** Programs that this node has; all that the package knows unless told. */
+  readonly programs?: readonly string[]
+  /** Whether ip6tables has a nat table; true unless told. */
+  readonly ipv6Nat?: boolean
+  /** Where packets to an address leave: what `ip route get` answers. */
+  readonly routes?: Readonly<Record<string, string>>
+  /** Files of the node, by path. */
+  readonly files?: Readonly<Record<string, string>>
+}
+
+/** Things that go wrong. Each counts down, so that a fault passes. */
+export interface FakeFaults {
+  /** So many calls find the xtables lock taken. */
+  locked: number
+  /** So many calls are refused for want of CAP_NET_ADMIN. */
+  denied: number
+  /** So many commits lose the race against another program, and change nothing. */
+  lostCommits: number
+}
+
+/** The netfilter of one node, in memory: answers the programs' arguments and refuses as the kernel does. */
+export interface FakeNetfilter {
+  readonly runner: CommandRunner
+  readonly files: NodeFiles
+  readonly faults: FakeFaults
+  /** Every program that was run, with its arguments. */
+  readonly calls: readonly (readonly string[])[]
+  /** Runs a program as somebody else on the node would; throws if it fails. */
+  run(file: string, ...args: string[]): string
+  /** Gives `iptables-restore` its input; throws if it fails. */
+  restore(file: string, input: string, ...args: string[]): void
+  /** Sends the first packet of a connection. */
+  send(packet: FakePacket): FakeFate
+  /** As `send`, and remembers the connection as conntrack would. */
+  connect(packet: FakePacket): FakeConnection | undefined
+  /** Who answers the next packet of a connection that was made before; `undefined` if it is dropped. */
+  next(connection: FakeConnection): string | undefined
+  /** Called after every change; returns what ends the calling. */
+  onChange(listener: () => void): () => void
+  setRoute(address: string, device: string): void
+}
+
+const IPTABLES = ['iptables', 'ip6tables'].flatMap((base) =>
+  ['', '-nft', '-legacy'].flatMap((kind) => ['', '-save', '-restore'].map((verb) => `${base}${kind}${verb}`)),
+)
+const PROGRAMS = IPTABLES.concat('nft', 'xtables-monitor', 'conntrack', 'ip')
+
+export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNetfilter {
+  const kernel = createFakeKernel()
+  const installed = new Set(options.programs ?? PROGRAMS)
+  const faults: FakeFaults = { locked: 0, denied: 0, lostCommits: 0 }
+  const calls: (readonly string[])[] = []
+  const routes = new Map(Object.entries(options.routes ?? {}))
+  const monitors = new Set<(lines: readonly string[]) => void>()
+  const listeners = new Set<() => void>()
+  let connections: FakeConnection[] = []
+  let generation = 0
+
+  const changedBy =
+    (program: string) =>
+    (lines: readonly string[]): void => {
+      generation += 1
+      const all = [...lines, `# new generation ${generation} by process ${1000 + generation} (${program})`]
+      for (const monitor of monitors) monitor(all)
+      for (const listener of listeners) listener()
+    }
+
+  const legacyTables = (): string =>
+    [...kernel.iptables.keys()]
+      .filter((key) => key.startsWith('legacy/4/'))
+      .map((key) => `${key.split('/')[2]}\n`)
+      .join('')
+
+  const execute = (file: string, args: readonly string[], input: string): CommandResult => {
+    const iptables = /^(ip6?tables)(-nft|-legacy)?(-save|-restore)?$/.exec(file)
+    if (iptables === null) return executeOther(file, args)
+    const family: Family = iptables[1] === 'ip6tables' ? 6 : 4
+    const kind: FakeKind = iptables[2] === '-legacy' ? 'legacy' : 'nft'
+    // The legacy tables have no monitor.
+    const changed = kind === 'nft' ? changedBy(file) : () => changedBy(file)([])
+    const fake = { kernel, kind, family, changed }
+    const fault = args.includes('--version') ? undefined : takeFault(faults, kind)
+    if (fault !== undefined) return fault
+    if (family === 6 && options.ipv6Nat === false && (args.includes('nat') || input.includes('*nat'))) {
+      return {
+        exitCode: 3,
+        stdout: '',
+        stderr: "ip6tables: can't initialize ip6tables table `nat': Table does not exist\n",
+      }
+    }
+    if (iptables[3] === '-save') return runIptablesSave(fake, args)
+    if (iptables[3] !== '-restore') return runIptables(fake, args)
+    if (faults.lostCommits > 0) {
+      faults.lostCommits -= 1
+      return { exitCode: 4, stdout: '', stderr: `${file}: line 1 failed: Resource busy\n` }
+    }
+    return runIptablesRestore(fake, args, input)
+  }
+
+  const executeOther = (file: string, args: readonly string[]): CommandResult => {
+    if (file === 'nft') return runNft(kernel, args, changedBy('nft'))
+    if (file === 'conntrack') return conntrack(args)
+    if (file === 'ip') return { exitCode: 0, stdout: '', stderr: '' }
+    return { exitCode: 127, stdout: '', stderr: `${file}: not emulated\n` }
+  }
+
+  const conntrack = (args: readonly string[]): CommandResult => {
+    const of = (name: string): string | undefined =>
+      args.includes(name) ? args[args.indexOf(name) + 1] : undefined
+    const before = connections.length
+    connections = connections.filter(
+      ({ destination, answeredBy }) => destination !== of('--orig-dst') || answeredBy !== of('--reply-src'),
+    )
+    const count = before - connections.length
+    return {
+      exitCode: count === 0 ? 1 : 0,
+      stdout: '',
+      stderr: `conntrack v1.4.7: ${count} flow entries have been deleted.\n`,
+    }
+  }
+
+  const missing = (file: string): CodedError<NetfilterErrorCode> =>
+    new CodedError('COMMAND_MISSING', `${file} is not installed: add its package to the image`, {
+      detail: { program: file },
+    })
+
+  const fake: FakeNetfilter = {
+    runner: {
+      async run(file, args, { input = '', signal }: CommandOptions = {}) {
+        if (signal?.aborted === true) throw aborted(signal)
+        calls.push([file, ...args])
+        if (!installed.has(file)) throw missing(file)
+        return execute(file, args, input)
+      },
+      async *lines(file, args, signal) {
+        calls.push([file, ...args])
+        if (!installed.has(file)) throw missing(file)
+        yield* subscribe(monitors, signal)
+      },
+    },
+    files: {
+      async readText(path) {
+        if (path === '/proc/net/ip_tables_names') return legacyTables()
+        return options.files?.[path]
+      },
+      async list(path) {
+        return Object.keys(options.files ?? {})
+          .filter((name) => name.startsWith(`${path}/`))
+          .map((name) => name.slice(path.length + 1))
+          .toSorted()
+      },
+    },
+    faults,
+    calls,
+    run(file, ...args) {
+      const { exitCode, stdout, stderr } = execute(file, args, '')
+      if (exitCode !== 0) throw new Error(`${file} ${args.join(' ')}: ${stderr}`)
+      return stdout
+    },
+    restore(file, input, ...args) {
+      const { exitCode, stderr } = execute(file, args, input)
+      if (exitCode !== 0) throw new Error(`${file}: ${stderr}`)
+    },
+    send: (packet) => kernel.send(packet),
+    connect(packet) {
+      const fate = kernel.send(packet)
+      if (fate.fate === 'dropped') return undefined
+      const { source, destination, inInterface } = packet
+      const answeredBy = fate.fate === 'redirected' ? fate.address : destination
+      const connection = { source, destination, inInterface, answeredBy }
+      connections.push(connection)
+      return connection
+    },
+    next(connection) {
+      const { source, inInterface, destination, answeredBy } = connection
+      const known = connections.includes(connection)
+      if (known && answeredBy !== destination) return answeredBy
+      const fate = kernel.send({ source, destination, inInterface, established: known })
+      if (fate.fate === 'dropped') return undefined
+      return fate.fate === 'redirected' ? fate.address : destination
+    },
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    setRoute(address, device) {
+      routes.set(address, device)
+    },
+  }
+  return fake
+}
+
+function takeFault(faults: FakeFaults, kind: FakeKind): CommandResult | undefined {
+  if (faults.locked > 0) {
+    faults.locked -= 1
+    return {
+      exitCode: 4,
+      stdout: '',
+      stderr:
+        'Another app is currently holding the xtables lock; still 0s 0us time ahead to have a chance to grab the lock...\n',
+    }
+  }
+  if (faults.denied > 0) {
+    faults.denied -= 1
+    const stderr =
+      kind === 'nft'
+        ? 'Could not fetch rule set generation id: Permission denied (you must be root)\n'
+        : "Fatal: can't open lock file /run/xtables.lock: Permission denied\n"
+    return { exitCode: 4, stdout: '', stderr }
+  }
+  return undefined
+}
+
+/** Lines as they are printed, until the signal is aborted. */
+async function* subscribe(
+  monitors: Set<(lines: readonly string[]) => void>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  const waiting: string[] = []
+  let wake: (() => void) | undefined
+  const listener = (lines: readonly string[]): void => {
+    waiting.push(...lines)
+    wake?.()
+  }
+  const stop = (): void => wake?.()
+  monitors.add(listener)
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    while (!signal.aborted) {
+      const line = waiting.shift()
+      if (line === undefined) {
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      } else yield line
+    }
+    throw aborted(signal)
+  } finally {
+    monitors.delete(listener)
+    signal.removeEventListener('abort', stop)
+  }
+}
