@@ -1,4 +1,6 @@
 export type { Listener, ListenerLimits, ListenOptions } from './lib/listener.ts'
 export { defaultListenerLimits, listen } from './lib/listener.ts'
+export type { TokenKeyDirectoryOptions } from './lib/token-key-directory.ts'
+export { openTokenKeyDirectory } from './lib/token-key-directory.ts'
 export type { InstanceMetadataOptions } from './lib/upstream.ts'
 export { createInstanceMetadata } from './lib/upstream.ts'

@@ -30,6 +30,7 @@ export interface RejectedEvent {
     | 'body-too-large'
     | 'unparsable'
     | 'connect'
+    | 'host'
     | 'upgrade'
     | 'expectation'
   readonly status: number

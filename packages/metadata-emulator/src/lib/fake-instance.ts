@@ -3,6 +3,8 @@ import { type Clock, type Random, systemClock } from '@kube2iam-ts/core'
 import { type FakeInstanceFacts, instanceTree, type NodeCredentials } from './fake-instance-tree.ts'
 import { IMDS_VERSIONS } from './imds-versions.ts'
 import { http } from './node-http.ts'
+import { upstreamUnavailable } from './upstream-error.ts'
+import type { Upstream } from './upstream-port.ts'
 
 export interface FakeInstanceOptions {
   clock?: Clock
@@ -56,6 +58,8 @@ export interface FakeInstance {
   /** The session of the instance's role, for a fake STS to accept. */
   readonly credentials: NodeCredentials
   readonly canary: string
+  /** The same instance without a socket: what is asked here is recorded and goes wrong as over HTTP. */
+  readonly upstream: Upstream
   /** Sets or removes a leaf below the version (`meta-data/spot/instance-action`). */
   set(path: string, text: string | undefined): void
 }
@@ -92,8 +96,7 @@ export function createFakeInstance(options: FakeInstanceOptions = {}): FakeInsta
     return tree
   }
 
-  const answer = (request: IncomingMessage): Answer => {
-    const { method = 'GET', url = '/', headers } = request
+  const answer = ({ method, url, headers }: Asked): Answer => {
     const path = lenient ? leniently(url) : strictly(url)
     const token = headers['x-aws-ec2-metadata-token']
     if (path === '/latest/api/token') {
@@ -136,27 +139,50 @@ export function createFakeInstance(options: FakeInstanceOptions = {}): FakeInsta
   }
 
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { status, body, headers } = faults.down ? { status: 0, body: '', headers: {} } : answer(request)
-    requests.push({
-      method: request.method ?? '',
-      target: request.url ?? '',
-      headers: { ...request.headers },
-      status,
-    })
-    if (faults.down) {
+    const { method = 'GET', url = '/', headers } = request
+    const { status, body, headers: more } = record({ method, url, headers: { ...headers } })
+    if (status === 0) {
       request.socket.destroy()
       return
     }
     if (faults.slowMs > 0) await clock.sleep(faults.slowMs, stopped.signal).catch(() => {})
-    response.writeHead(status, {
-      'Content-Type': 'text/plain',
-      'Content-Length': Buffer.byteLength(body),
-      'Accept-Ranges': 'none',
-      'Last-Modified': 'Thu, 01 Jan 2026 00:00:00 GMT',
-      Server: 'EC2ws',
-      ...headers,
-    })
+    response.writeHead(status, { ...HEADERS, 'Content-Length': Buffer.byteLength(body), ...more })
     response.end(body)
+  }
+
+  const record = (asked: Asked): Answer => {
+    const answered = faults.down ? DEAD : answer(asked)
+    requests.push({
+      method: asked.method,
+      target: asked.url,
+      headers: asked.headers,
+      status: answered.status,
+    })
+    return answered
+  }
+
+  const upstream: Upstream = {
+    async get(path, { signal }) {
+      const answered = record({ method: 'GET', url: path, headers: {} })
+      if (answered.status === 0) throw upstreamUnavailable('the fake instance is down')
+      if (faults.slowMs > 0) {
+        await clock.sleep(Math.min(faults.slowMs, UPSTREAM_TIMEOUT_MS), signal)
+        if (faults.slowMs > UPSTREAM_TIMEOUT_MS) throw upstreamUnavailable('the fake instance is too slow')
+      }
+      if (answered.body.length > UPSTREAM_BYTES)
+        throw upstreamUnavailable('the fake instance answers too much')
+      const headers = { ...HEADERS, ...answered.headers }
+      return {
+        status: answered.status,
+        headers: {
+          'content-type': headers['Content-Type'],
+          'last-modified': headers['Last-Modified'],
+          'accept-ranges': headers['Accept-Ranges'],
+        },
+        body: Buffer.from(answered.body),
+      }
+    },
+    close: async () => {},
   }
 
   return {
@@ -164,6 +190,7 @@ export function createFakeInstance(options: FakeInstanceOptions = {}): FakeInsta
     faults,
     credentials: facts.credentials,
     canary,
+    upstream,
     set(path, text) {
       overrides.set(path, text)
     },
@@ -188,6 +215,23 @@ export function createFakeInstance(options: FakeInstanceOptions = {}): FakeInsta
     },
   }
 }
+
+interface Asked {
+  readonly method: string
+  readonly url: string
+  readonly headers: RecordedRequest['headers']
+}
+
+const DEAD: Answer = { status: 0, body: '' }
+const HEADERS = {
+  'Content-Type': 'text/plain',
+  'Accept-Ranges': 'none',
+  'Last-Modified': 'Thu, 01 Jan 2026 00:00:00 GMT',
+  Server: 'EC2ws',
+}
+// What `createInstanceMetadata` waits for and accepts unless told.
+const UPSTREAM_TIMEOUT_MS = 800
+const UPSTREAM_BYTES = 262_144
 
 interface Answer {
   readonly status: number

@@ -4,7 +4,13 @@ import type { Duplex } from 'node:stream'
 import { type Clock, type IpAddress, type Report, toIpAddress } from '@kube2iam-ts/core'
 import { type ConnectionLimits, createConnectionGate } from './connection-gate.ts'
 import type { EmulatorEvent, RejectedEvent } from './events.ts'
-import { type EmulatorRequest, type Handler, pickHeaders, type Reply } from './message.ts'
+import {
+  type EmulatorRequest,
+  type Handler,
+  pickHeaders,
+  type Reply,
+  type RequestHeaders,
+} from './message.ts'
 import { http } from './node-http.ts'
 import { drainServer } from './drain.ts'
 
@@ -57,6 +63,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const { handler, host, port, reusePort = false, clock, report } = options
   const limits: ListenerLimits = { ...defaultListenerLimits, ...options.limits }
   const peers = new WeakMap<Duplex, IpAddress>()
+  const refused = new WeakSet<Duplex>()
   const gate = createConnectionGate(limits)
 
   const server = http.createServer({
@@ -64,15 +71,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 2)),
-    keepAlive: false,
     noDelay: true,
     insecureHTTPParser: false,
+    // HTTP/1.0 may come without (row 100); HTTP/1.1 is checked below, and refused in our own form.
+    requireHostHeader: false,
   })
+  // Node drops headers beyond its count silently: one that is dropped cannot be refused. Bytes are bounded anyway.
+  server.maxHeadersCount = 0
   server.setTimeout(limits.idleTimeoutMs)
 
-  const rejected = (socket: Duplex, reason: RejectedEvent['reason'], status: number): void => {
+  const reject = (socket: Duplex, reason: RejectedEvent['reason'], status: number): void => {
+    if (refused.has(socket)) return
+    refused.add(socket)
     report({ kind: 'rejected', reason, status, peer: peers.get(socket) })
-    refuseRaw(socket, status)
+    refuseRaw(socket, status, clock)
   }
 
   server.on('connection', (socket: Socket) => {
@@ -83,20 +95,13 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     }
     peers.set(socket, peer)
     const verdict = gate.enter(peer)
-    if (verdict !== 'entered') {
-      rejected(socket, verdict, 503)
-      return
-    }
-    socket.once('close', () => gate.leave(peer))
+    if (verdict === 'entered') socket.once('close', () => gate.leave(peer))
+    else reject(socket, verdict, 503)
   })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const peer = peers.get(request.socket)
-    if (peer === undefined) {
-      request.socket.destroy()
-      return
-    }
-    void serve(request, response, peer)
+    if (peer !== undefined && !refused.has(request.socket)) void serve(request, response, peer)
   })
 
   const serve = async (
@@ -104,34 +109,40 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     response: ServerResponse,
     peer: IpAddress,
   ): Promise<void> => {
-    const { upgrade } = request.headers
-    // RFC 9110 section 7.8 lets a server ignore an upgrade; h2c is what Java and curl try on every first request.
-    if (upgrade !== undefined && upgrade.toLowerCase() !== 'h2c') {
-      rejected(request.socket, 'upgrade', 400)
+    const headers = pickHeaders(request.rawHeaders)
+    const fault = headersFault(request, headers)
+    if (fault !== undefined) {
+      reject(request.socket, fault, 400)
       return
     }
-    if (hasBody(request) && !(await swallow(request, limits.bodyBytes))) {
-      rejected(request.socket, 'body-too-large', 413)
+    if (hasBody(headers) && !(await swallow(request, limits.bodyBytes))) {
+      reject(request.socket, 'body-too-large', 413)
       return
     }
-    send(response, await handler(asked(request, response, peer)))
+    try {
+      send(response, await handler(asked(request, response, peer, headers)))
+    } catch (error) {
+      // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
+      report({ kind: 'bug', error })
+      request.socket.destroy()
+    }
   }
 
-  server.on('checkExpectation', (request: IncomingMessage) => rejected(request.socket, 'expectation', 417))
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => rejected(socket, 'connect', 405))
-  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+  server.on('checkExpectation', ({ socket }: IncomingMessage) => reject(socket, 'expectation', 417))
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => reject(socket, 'connect', 405))
+  server.on('clientError', (error: ParserError, socket: Duplex) => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    const [reason, status] = parserFault(error)
-    rejected(socket, reason, status)
+    const [reason, status] = parserFault(error, limits.headerBytes)
+    reject(socket, reason, status)
   })
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+  await new Promise<void>((resolve, fail) => {
+    server.once('error', fail)
     server.listen({ host, port, reusePort, backlog: 1024 }, () => {
-      server.removeListener('error', reject)
+      server.removeListener('error', fail)
       resolve()
     })
   })
@@ -148,13 +159,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-function asked(request: IncomingMessage, response: ServerResponse, peer: IpAddress): EmulatorRequest {
+function asked(
+  request: IncomingMessage,
+  response: ServerResponse,
+  peer: IpAddress,
+  headers: RequestHeaders,
+): EmulatorRequest {
   let controller: AbortController | undefined
   return {
     method: request.method ?? '',
     target: request.url ?? '',
     peer,
-    headers: pickHeaders(request.rawHeaders),
+    headers,
     get signal() {
       if (controller === undefined) {
         const made = new AbortController()
@@ -173,9 +189,20 @@ function send(response: ServerResponse, reply: Reply): void {
   response.end(reply.body)
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined ||
-  (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+/** What llhttp lets pass and we do not; `undefined` where nothing is wrong. */
+function headersFault(
+  request: IncomingMessage,
+  headers: RequestHeaders,
+): RejectedEvent['reason'] | undefined {
+  // RFC 9112 section 3.2: a request with more than one Host, or an HTTP/1.1 request with none, is a 400.
+  if (headers.host === undefined ? request.httpVersion !== '1.0' : headers.host.includes(',')) return 'host'
+  // RFC 9110 section 7.8 lets a server ignore an upgrade; h2c is what Java and curl try on a first request.
+  return headers.upgrade === undefined || headers.upgrade.toLowerCase() === 'h2c' ? undefined : 'upgrade'
+}
+
+const hasBody = (headers: RequestHeaders): boolean =>
+  headers.transferEncoding !== undefined ||
+  (headers.contentLength !== undefined && headers.contentLength !== '0')
 
 /** Reads a body to its end and forgets it; `false` where it is longer than allowed. */
 async function swallow(request: IncomingMessage, limit: number): Promise<boolean> {
@@ -191,28 +218,38 @@ async function swallow(request: IncomingMessage, limit: number): Promise<boolean
   return true
 }
 
-function parserFault(
-  error: NodeJS.ErrnoException & { rawPacket?: Buffer },
-): [RejectedEvent['reason'], number] {
+type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
+
+function parserFault(error: ParserError, headerBytes: number): [RejectedEvent['reason'], number] {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['timeout', 408]
   if (error.code !== 'HPE_HEADER_OVERFLOW') return ['unparsable', 400]
-  const inTarget = error.rawPacket !== undefined && !error.rawPacket.includes('\n')
-  return inTarget ? ['target-too-long', 414] : ['headers-too-large', 431]
+  const lineEnd = error.rawPacket?.indexOf('\n') ?? 0
+  return lineEnd === -1 || lineEnd > headerBytes ? ['target-too-long', 414] : ['headers-too-large', 431]
 }
 
-/** An empty answer on a connection that has no response object; what still arrives is read and dropped. */
-function refuseRaw(socket: Duplex, status: number): void {
+const LINGER_MS = 500
+
+/**
+ * An empty answer on a connection that has no response object. What the client is still sending is read and dropped
+ * for a moment: closing before it was read would reset the connection, and the answer with it.
+ */
+function refuseRaw(socket: Duplex, status: number, clock: Clock): void {
   if (!socket.writable) {
     socket.destroy()
     return
   }
   const lines = [
     `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`,
-    `Date: ${new Date().toUTCString()}`,
+    `Date: ${new Date(clock.now()).toUTCString()}`,
     'Server: EC2ws',
     'Connection: close',
     'Content-Type: text/plain',
     'Content-Length: 0',
+    ...(status === 405 ? ['Allow: GET, HEAD'] : []),
   ]
-  socket.end(`${lines.join('\r\n')}\r\n\r\n`, () => socket.destroy())
+  const cancel = clock.after(LINGER_MS, () => socket.destroy())
+  socket.once('close', cancel)
+  socket.once('error', () => socket.destroy())
+  socket.resume()
+  socket.end(`${lines.join('\r\n')}\r\n\r\n`)
 }

@@ -7,6 +7,9 @@ export interface RequestHeaders {
   readonly forwardedFor?: string | undefined
   readonly authorization?: string | undefined
   readonly host?: string | undefined
+  readonly upgrade?: string | undefined
+  readonly contentLength?: string | undefined
+  readonly transferEncoding?: string | undefined
 }
 
 /** A request whose sender is known by the socket that it came from, never by a header. */
@@ -39,6 +42,9 @@ const HEADER_KEYS: Readonly<Record<string, keyof RequestHeaders>> = {
   'x-forwarded-for': 'forwardedFor',
   authorization: 'authorization',
   host: 'host',
+  upgrade: 'upgrade',
+  'content-length': 'contentLength',
+  'transfer-encoding': 'transferEncoding',
 }
 const HEADER_LENGTHS = new Set(Object.keys(HEADER_KEYS).map((name) => name.length))
 

@@ -1,4 +1,4 @@
-import { type Clock, isCoded, type Report } from '@kube2iam-ts/core'
+import { aborted, type Clock, isCoded, type Report } from '@kube2iam-ts/core'
 import { type Dispatcher, Pool } from 'undici'
 import type { UpstreamEvent } from './events.ts'
 import { upstreamUnavailable } from './upstream-error.ts'
@@ -24,14 +24,14 @@ export function createInstanceMetadata(options: InstanceMetadataOptions): Upstre
   const { origin, clock, report, timeoutMs = 800, maxBytes = 262_144 } = options
   const pool = new Pool(origin, { connections: 8, pipelining: 1, connect: { timeout: timeoutMs } })
   let token: { text: string; renewAt: number } | undefined
-  let renewing: Promise<string | undefined> | undefined
+  let renewing: Promise<void> | undefined
 
   const call = async (
     method: 'GET' | 'PUT',
     path: string,
     headers: Record<string, string>,
     signal: AbortSignal,
-  ): Promise<{ status: number; headers: Record<string, string>; body: Buffer }> => {
+  ): Promise<UpstreamAnswer> => {
     const response = await pool.request({ method, path, headers, signal })
     return {
       status: response.statusCode,
@@ -40,79 +40,89 @@ export function createInstanceMetadata(options: InstanceMetadataOptions): Upstre
     }
   }
 
-  const renew = async (signal: AbortSignal): Promise<string | undefined> => {
-    const { status, body } = await call(
-      'PUT',
-      '/latest/api/token',
-      { 'x-aws-ec2-metadata-token-ttl-seconds': String(TTL_SECONDS) },
-      signal,
-    )
-    if (status >= 500)
-      throw upstreamUnavailable(`the metadata service answered ${status} to the token request`)
-    // An endpoint that knows no tokens is asked without one.
-    token = {
-      text: status === 200 ? body.toString('latin1') : '',
-      renewAt: clock.now() + TTL_SECONDS * 1000 - RENEW_BEFORE_MS,
-    }
-    return token.text
-  }
-
-  const tokenText = async (signal: AbortSignal): Promise<string | undefined> => {
-    if (token !== undefined && token.renewAt > clock.now()) return token.text
-    renewing ??= renew(signal).finally(() => {
+  /** A new token for all who wait for one; owned by none of them, so none of them can abort it. */
+  const renew = async (): Promise<void> => {
+    const { signal, cancel } = deadline(clock, timeoutMs)
+    try {
+      const headers = { 'x-aws-ec2-metadata-token-ttl-seconds': String(TTL_SECONDS) }
+      const { status, body } = await call('PUT', '/latest/api/token', headers, signal)
+      if (status >= 500)
+        throw upstreamUnavailable(`the metadata service answered ${status} to the token request`)
+      // An endpoint that knows no tokens is asked without one.
+      const text = status === 200 ? body.toString('latin1') : ''
+      token = { text, renewAt: clock.now() + TTL_SECONDS * 1000 - RENEW_BEFORE_MS }
+    } finally {
+      cancel()
       renewing = undefined
-    })
-    return await renewing
+    }
   }
 
-  const ask = async (path: string, signal: AbortSignal) => {
-    const text = await tokenText(signal)
-    return await call(
-      'GET',
-      path,
-      text === undefined || text === '' ? {} : { 'x-aws-ec2-metadata-token': text },
-      signal,
-    )
+  const ask = async (path: string, signal: AbortSignal): Promise<UpstreamAnswer> => {
+    if (token === undefined || token.renewAt <= clock.now()) {
+      renewing ??= renew()
+      await orAborted(renewing, signal)
+    }
+    const used = token?.text ?? ''
+    const answer = await call('GET', path, used === '' ? {} : { 'x-aws-ec2-metadata-token': used }, signal)
+    if (answer.status === 401 && token?.text === used) token = undefined
+    return answer
   }
 
   return {
     async get(path, { signal }) {
       const arrived = clock.monotonic()
-      const timer = new AbortController()
-      const cancel = clock.after(timeoutMs, () => timer.abort())
+      const timer = deadline(clock, timeoutMs)
       const both = AbortSignal.any([signal, timer.signal])
+      let status: number | undefined
       try {
-        let answer = await ask(path, both)
-        if (answer.status === 401) {
-          token = undefined
-          answer = await ask(path, both)
-        }
-        report(event(answer.status, clock.monotonic() - arrived))
-        if (answer.status === 401) throw upstreamUnavailable('the metadata service refuses its own token')
-        return answer satisfies UpstreamAnswer
+        const first = await ask(path, both)
+        const answer = first.status === 401 ? await ask(path, both) : first
+        status = answer.status
+        if (status === 401) throw upstreamUnavailable('the metadata service refuses its own token')
+        return answer
       } catch (error) {
-        if (isCoded(error)) throw error
+        throw isCoded(error)
+          ? error
+          : upstreamUnavailable(`the metadata service at ${origin} did not answer`, error)
+      } finally {
+        timer.cancel()
         report({
           kind: 'upstream',
-          outcome: 'unavailable',
-          status: undefined,
+          outcome: outcomeOf(status),
+          status,
           durationMs: clock.monotonic() - arrived,
         })
-        throw upstreamUnavailable(`the metadata service at ${origin} did not answer`, error)
-      } finally {
-        cancel()
       }
     },
     close: () => pool.destroy(),
   }
 }
 
-const event = (status: number, durationMs: number): UpstreamEvent => ({
-  kind: 'upstream',
-  outcome: status === 200 ? 'ok' : status === 404 ? 'not-found' : 'refused',
-  status,
-  durationMs,
-})
+function outcomeOf(status: number | undefined): UpstreamEvent['outcome'] {
+  if (status === undefined) return 'unavailable'
+  if (status === 200) return 'ok'
+  return status === 404 ? 'not-found' : 'refused'
+}
+
+function deadline(clock: Clock, ms: number): { signal: AbortSignal; cancel: () => void } {
+  const controller = new AbortController()
+  return { signal: controller.signal, cancel: clock.after(ms, () => controller.abort()) }
+}
+
+/** The promise's outcome, or the abort, whichever is first. */
+async function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  let stop = (): void => {}
+  const gone = new Promise<never>((_resolve, reject) => {
+    stop = () => reject(aborted(signal))
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+  })
+  try {
+    return await Promise.race([promise, gone])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
 
 function kept(headers: Dispatcher.ResponseData['headers']): Record<string, string> {
   const result: Record<string, string> = {}
