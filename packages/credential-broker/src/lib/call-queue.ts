@@ -22,32 +22,44 @@ export interface CallTicket {
   done(): void
 }
 
-/** Lets calls through one by one: never more at once than `concurrency`, never more in time than the bucket has. */
+/**
+ * Lets calls through one by one: never more at once than `concurrency`, never more in time than the bucket has; the
+ * urgent ones first, and among those each lane (a namespace) in its turn, so that one tenant's crash loop does not
+ * stand in front of everybody.
+ */
 export interface CallQueue {
   /** `undefined`: too many are waiting. */
-  enter(urgency: Urgency): CallTicket | undefined
+  enter(urgency: Urgency, lane: string): CallTicket | undefined
   close(): void
-  readonly waiting: number
-  readonly running: number
+}
+
+interface Waiting {
+  urgency: Urgency
+  readonly lane: string
+  readonly start: () => void
 }
 
 const ORDER: readonly Urgency[] = ['request', 'renewal', 'prefetch']
 
 export function createCallQueue({ clock, bucket, concurrency, capacity }: CallQueueOptions): CallQueue {
-  interface Waiting {
-    urgency: Urgency
-    start: () => void
-  }
-  // In order of arrival; a node has hundreds of pods at most, so a scan is cheap.
+  // In order of arrival; a node has some hundred pods at most, so a scan is cheap.
   const waiting = new Set<Waiting>()
+  /** When each lane had its last turn; only lanes that are waiting are kept. */
+  const lastTurn = new Map<string, number>()
+  let turn = 0
   let running = 0
   let wake: Cancel | undefined
 
   function next(): Waiting | undefined {
-    for (const urgency of ORDER) {
-      for (const item of waiting) if (item.urgency === urgency) return item
-    }
-    return undefined
+    let best: Waiting | undefined
+    for (const item of waiting) if (best === undefined || isBefore(item, best)) best = item
+    return best
+  }
+
+  function isBefore(a: Waiting, b: Waiting): boolean {
+    const urgency = ORDER.indexOf(a.urgency) - ORDER.indexOf(b.urgency)
+    if (urgency !== 0) return urgency < 0
+    return (lastTurn.get(a.lane) ?? -1) < (lastTurn.get(b.lane) ?? -1)
   }
 
   function pump(): void {
@@ -55,26 +67,32 @@ export function createCallQueue({ clock, bucket, concurrency, capacity }: CallQu
     wake = undefined
     while (running < concurrency) {
       const item = next()
-      if (item === undefined) return
+      if (item === undefined) {
+        lastTurn.clear()
+        return
+      }
       if (!bucket.take()) {
         wake = clock.after(bucket.waitMs(), pump)
         return
       }
       waiting.delete(item)
+      turn += 1
+      lastTurn.set(item.lane, turn)
       running += 1
       item.start()
     }
   }
 
   return {
-    enter(urgency) {
+    enter(urgency, lane) {
       if (waiting.size >= capacity) return undefined
       const { promise, resolve } = Promise.withResolvers<void>()
-      let state: 'waiting' | 'running' | 'done' = 'waiting'
+      let started = false
       const item: Waiting = {
         urgency,
+        lane,
         start() {
-          state = 'running'
+          started = true
           resolve()
         },
       }
@@ -86,9 +104,8 @@ export function createCallQueue({ clock, bucket, concurrency, capacity }: CallQu
           if (ORDER.indexOf(higher) < ORDER.indexOf(item.urgency)) item.urgency = higher
         },
         done() {
-          if (state === 'running') running -= 1
-          waiting.delete(item)
-          state = 'done'
+          if (started) running -= 1
+          else waiting.delete(item)
           pump()
         },
       }
@@ -96,12 +113,6 @@ export function createCallQueue({ clock, bucket, concurrency, capacity }: CallQu
     close() {
       wake?.()
       waiting.clear()
-    },
-    get waiting() {
-      return waiting.size
-    },
-    get running() {
-      return running
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { SessionOwner } from './broker-port.ts'
 import type { CircuitState } from './circuit-breaker.ts'
 import type { Urgency } from './call-queue.ts'
-import type { TokenServiceErrorCode } from './token-service.ts'
+import type { FailureCode } from './sts-calls.ts'
 
 /** What every event about one session says. No secrets. */
 export interface SessionFacts {
@@ -42,9 +42,11 @@ export type BrokerEvent =
       readonly kind: 'session-failed'
       readonly renewal: boolean
       readonly reason: Urgency
-      readonly code: TokenServiceErrorCode | 'CIRCUIT_OPEN' | 'BUDGET_EXHAUSTED'
+      readonly code: FailureCode
       readonly message: string
       readonly retryInMs: number
+      /** For the log's debug level, or a bug's stack. */
+      readonly cause: unknown
     })
   /** A session is held no longer. `expired`: although somebody wanted it. */
   | (SessionFacts & {
