@@ -1,4 +1,5 @@
 import yargs from 'yargs'
+import { FLEET_HELP, fleetCommand } from './fleet/command.ts'
 import { ProblemsError } from './scenario/problem.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -20,6 +21,36 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       async ({ keep }) => {
         const { demoCommand } = await import('./demo/command.ts')
         status = await demoCommand({ keep }, terminal)
+      },
+    )
+    .command(
+      'fleet',
+      'What a fleet does to STS: calls per second, throttling, time to first credentials, gaps, memory',
+      (command) =>
+        FLEET_HELP.reduce(
+          (all, [name, describe, standard]) =>
+            all.option(name, { type: 'string', describe, defaultDescription: standard }),
+          command
+            .option('vary', { type: 'string', array: true, describe: 'Compare settings: option=value,value' })
+            .option('csv', { type: 'string', describe: 'Write the figures to this file' })
+            .option('json', { type: 'string', describe: 'Write everything to this file' })
+            .option('html', { type: 'string', describe: 'Write a report with plots to this file' }),
+        ),
+      (parsed) => {
+        const given = FLEET_HELP.flatMap(([name]) => {
+          const value: unknown = parsed[name]
+          return typeof value === 'string' ? [[name, value] as const] : []
+        })
+        const files = Object.fromEntries(
+          (['csv', 'json', 'html'] as const).flatMap((kind) => {
+            const file = parsed[kind]
+            return file === undefined ? [] : [[kind, file] as const]
+          }),
+        )
+        status = fleetCommand(
+          { given: Object.fromEntries(given), vary: parsed.vary ?? [], ...files },
+          terminal,
+        )
       },
     )
     .demandCommand(1, 'Name a command.')

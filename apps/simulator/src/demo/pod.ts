@@ -1,6 +1,7 @@
 // One pod: a process of its own whose requests leave from the pod's address. It runs the AWS SDK's own
 // instance-metadata provider, unmodified, and proves whose credentials it got by asking STS.
 import http from 'node:http'
+import type * as Sts from '@aws-sdk/client-sts'
 import { fromInstanceMetadata } from '@smithy/credential-provider-imds'
 import type { PodErrand, PodMessage, PodResult } from './pod-messages.ts'
 
@@ -33,7 +34,7 @@ async function run(errand: PodErrand): Promise<void> {
 
 async function askBySdk(
   errand: PodErrand,
-  { STSClient, GetCallerIdentityCommand }: typeof import('@aws-sdk/client-sts'),
+  { STSClient, GetCallerIdentityCommand }: typeof Sts,
   elapsed: () => number,
 ): Promise<PodResult> {
   let credentials

@@ -1,8 +1,8 @@
 import { roleAnnotation } from '../cluster/objects.ts'
 import type { Cell, TextTable } from '../output/table.ts'
 import { bad, dim, good } from '../output/table.ts'
-import type { DemoLine } from './demo.ts'
 import type { DemoCase } from './cases.ts'
+import type { DemoLine } from './demo.ts'
 import type { PodResult } from './pod-messages.ts'
 
 /** The demonstration's table. */

@@ -1,6 +1,6 @@
 import { object, optional } from './object-shape.ts'
-import { anything, flag, list, located, looseText, oneOf, record, scalar, text } from './shape.ts'
 import type { Shape } from './shape.ts'
+import { anything, flag, list, located, looseText, oneOf, record, scalar, text } from './shape.ts'
 
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
 const POD_KEY = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/

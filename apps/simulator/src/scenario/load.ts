@@ -14,9 +14,9 @@ import { ProblemsError } from './problem.ts'
 import type { AgentPart, AwsPart, ClusterPart, ScenarioFile, Step } from './scenario.ts'
 import { scenarioShape } from './scenario.ts'
 import type { Located } from './shape.ts'
+import { shortNamespace, shortPod } from './short-forms.ts'
 import type { Position } from './yaml-source.ts'
 import { parseSource } from './yaml-source.ts'
-import { shortNamespace, shortPod } from './short-forms.ts'
 
 /** A scenario with everything that it names read and checked. */
 export interface Scenario {

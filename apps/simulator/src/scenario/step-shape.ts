@@ -1,5 +1,6 @@
-import { podKey, podShape, namespaceShape } from './cluster-shape.ts'
+import { namespaceShape, podKey, podShape } from './cluster-shape.ts'
 import { object, optional, required, variant } from './object-shape.ts'
+import type { Shape } from './shape.ts'
 import {
   anything,
   duration,
@@ -15,7 +16,6 @@ import {
   text,
   whole,
 } from './shape.ts'
-import type { Shape } from './shape.ts'
 
 /** The least and the most that a counter may be: `3`, `"<=3"`, `">=1"`. */
 export interface Bound {

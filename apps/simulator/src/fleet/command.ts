@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs'
+import type { TableOptions } from '../output/table.ts'
+import { renderTable } from '../output/table.ts'
+import type { Terminal } from '../terminal.ts'
+import { simulateFleet } from './model.ts'
+import type { FleetOptions } from './options.ts'
+import { checkFleet, DEFAULT_FLEET, FLEET_FLAGS, readFleetFlag } from './options.ts'
+import type { NamedResult } from './report.ts'
+import { fleetCsv, fleetJson, fleetTable } from './report.ts'
+import { fleetHtml } from './report-html.ts'
+import { variantsOf } from './vary.ts'
+
+export interface FleetCommand {
+  /** Option texts by flag name, as given. */
+  readonly given: Readonly<Record<string, string>>
+  readonly vary: readonly string[]
+  /** Files to write. */
+  readonly csv?: string
+  readonly json?: string
+  readonly html?: string
+}
+
+/** `kube2iam-sim fleet`: exit status 2 where an option is wrong. */
+export function fleetCommand(command: FleetCommand, terminal: Terminal): number {
+  const options: FleetOptions = { ...DEFAULT_FLEET }
+  for (const [name, text] of Object.entries(command.given)) {
+    const change = readFleetFlag(name, text)
+    if (typeof change === 'string') return wrong(`--${change}`, terminal)
+    Object.assign(options, change)
+  }
+  const variants = variantsOf(options, command.vary)
+  if (typeof variants === 'string') return wrong(variants, terminal)
+  for (const variant of variants) {
+    const problem = checkFleet(variant.options)
+    if (problem !== undefined) return wrong(problem, terminal)
+  }
+  const results: NamedResult[] = []
+  for (const { name, options: varied } of variants) {
+    const result = simulateFleet(varied, () => performance.now())
+    results.push({ name, result })
+    if (variants.length > 1 || result.tookMs > 2000) {
+      terminal.warn(
+        `${name}: ${result.stsCalls.toLocaleString('en-US')} STS calls simulated in ${(result.tookMs / 1000).toFixed(1)} s`,
+      )
+    }
+  }
+  const table: TableOptions = { colour: terminal.colour }
+  terminal.print(
+    `${options.nodes} nodes × ${options.podsPerNode} pods, ${options.hours} h, quota ${options.quota}/s × ${options.accounts} accounts × ${options.regions} regions\n`,
+  )
+  terminal.print(renderTable(fleetTable(results), table))
+  for (const [file, text] of [
+    [command.csv, fleetCsv],
+    [command.json, fleetJson],
+    [command.html, fleetHtml],
+  ] as const) {
+    if (file !== undefined) {
+      writeFileSync(file, text(results))
+      terminal.warn(`wrote ${file}`)
+    }
+  }
+  return 0
+}
+
+/** The flags of the command, for help. */
+export const FLEET_HELP: readonly (readonly [name: string, doc: string, standard: string])[] = Object.entries(
+  FLEET_FLAGS,
+).map(([name, { option, doc, right }]) => [name, `${doc} (${right})`, String(DEFAULT_FLEET[option])])
+
+function wrong(message: string, terminal: Terminal): number {
+  terminal.warn(`kube2iam-sim fleet: ${message}`)
+  return 2
+}
