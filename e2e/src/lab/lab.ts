@@ -59,6 +59,8 @@ export interface Lab {
   addPod(name: string, options: PodOptions): Promise<Pod>
   /** Makes a namespace that is not attached to anything, for tests that attach it themselves. */
   addNamespace(name: string): Promise<NetworkNamespace>
+  /** Has something undone when the lab closes, before its namespaces go; last in, first out. */
+  onClose(undo: () => Promise<void>): void
   /** Removes everything that the lab made. Idempotent. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
@@ -71,6 +73,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   const prefix = `${ownPrefix()}${process.pid}-${labs++}-`
   const folder = mkdtempSync(join(tmpdir(), prefix))
   const made: NetworkNamespace[] = []
+  const undos: (() => Promise<void>)[] = []
 
   async function addNamespace(name: string): Promise<NetworkNamespace> {
     const namespace = await createNetworkNamespace(prefix + name)
@@ -79,6 +82,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
   }
 
   async function close(): Promise<void> {
+    for (const undo of undos.splice(0).toReversed()) await undo()
     // Pods first, the node after them, the VPC last: the reverse of how they were made.
     for (const namespace of made.splice(0).toReversed()) await namespace.close()
     rmSync(folder, { recursive: true, force: true })
@@ -104,6 +108,7 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
         await attach(node, pod, podOptions)
         return { ...pod, address: podOptions.address, address6: podOptions.address6 }
       },
+      onClose: (undo) => void undos.push(undo),
       close,
       [Symbol.asyncDispose]: close,
     }
