@@ -1,4 +1,4 @@
-export type { ConfirmAddress } from './lib/confirmations.ts'
+export type { ConfirmAddress, DirectAnswer } from './lib/confirmations.ts'
 export type { Feed, FeedErrorCode, FeedEvent } from './lib/feed.ts'
 export type { FeedFreshness } from './lib/feed-progress.ts'
 export type { Lookup } from './lib/lookup.ts'

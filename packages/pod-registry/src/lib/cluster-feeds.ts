@@ -1,7 +1,6 @@
 import {
   type Clock,
   type IpAddress,
-  isIpv6,
   type NamespaceRecord,
   type PodIdentity,
   type Random,
@@ -10,15 +9,16 @@ import {
 import type { ApiConnection } from './api-connection.ts'
 import type { ConfirmAddress } from './confirmations.ts'
 import type { Feed } from './feed.ts'
+import { refused } from './feed-failures.ts'
 import { namespaceReducer, podReducer, serviceAccountReducer } from './from-kubernetes.ts'
 import { createKubernetesFeed, type KubernetesFeedOptions } from './kubernetes-feed.ts'
-import { readJson } from './read-json.ts'
+import { splitList } from './list-splitter.ts'
 
 /** What every feed of one cluster shares. */
 export interface ClusterFeedOptions
   extends Pick<
     KubernetesFeedOptions<unknown>,
-    'pageSize' | 'watchMs' | 'silenceMs' | 'listSilenceMs' | 'backoff'
+    'pageSize' | 'watchMs' | 'silenceMs' | 'listSilenceMs' | 'relistEveryMs' | 'backoff'
   > {
   connection: ApiConnection
   clock: Clock
@@ -75,8 +75,9 @@ export interface ConfirmOptions {
 }
 
 /**
- * Asks the API server for the pods at one address. `status.podIP` selects by a pod's first address only, so an
- * address of the other family of a dual-stack pod is looked for among the node's pods; without a node it cannot be.
+ * Asks the API server for the pods at one address, most recent state. `status.podIP` selects by a pod's first address
+ * only, so where it finds nothing and the node is known, the node's pods are looked through: the address may be a
+ * dual-stack pod's second.
  */
 export function createAddressConfirmation({
   connection,
@@ -84,21 +85,23 @@ export function createAddressConfirmation({
   node,
 }: ConfirmOptions): ConfirmAddress {
   const reduce = podReducer(annotationKeys)
-  return async (address: IpAddress, signal) => {
+  return async (address, signal) => {
     const onNode = node === undefined ? [] : [`spec.nodeName=${node}`]
-    const first = await list([`status.podIP=${address}`, ...onNode], signal)
-    if (first.length > 0 || node === undefined || !isIpv6(address)) return first
-    return (await list(onNode, signal)).filter((pod) => pod.addresses.includes(address))
+    const first = await list([`status.podIP=${address}`, ...onNode], address, signal)
+    return first.pods.length > 0 || node === undefined ? first : await list(onNode, address, signal)
   }
 
-  async function list(selectors: readonly string[], signal: AbortSignal): Promise<PodIdentity[]> {
+  async function list(selectors: readonly string[], address: IpAddress, signal: AbortSignal) {
     const query = new URLSearchParams({ fieldSelector: selectors.join(',') })
-    const answer = await readJson(connection, {
-      method: 'GET',
-      path: `/api/v1/pods?${query.toString()}`,
-      signal,
+    const headers = { accept: 'application/json' }
+    const path = `/api/v1/pods?${query.toString()}`
+    const response = await connection.request({ method: 'GET', path, headers, signal })
+    if (response.status !== 200) throw await refused(response, 'FEED_LIST_FAILED')
+    const pods: PodIdentity[] = []
+    const { metadata } = await splitList(response.body, (object) => {
+      const pod = reduce(object)
+      if (pod?.addresses.includes(address)) pods.push(pod)
     })
-    const { items } = answer as { items?: unknown[] | null }
-    return (items ?? []).flatMap((item) => reduce(item) ?? [])
+    return { pods, ...(metadata?.resourceVersion && { version: metadata.resourceVersion }) }
   }
 }

@@ -2,11 +2,16 @@ import type { Clock, IpAddress, PodIdentity, Report } from '@kube2iam-ts/core'
 import { holdsAddresses } from './pod-index.ts'
 import type { RegistryEvent } from './registry-events.ts'
 
-/**
- * Asks the source itself which pods of this node hold an address now. Rejects where it cannot tell; `[]` is the
- * answer that nobody does.
- */
-export type ConfirmAddress = (address: IpAddress, signal: AbortSignal) => Promise<readonly PodIdentity[]>
+/** What the source itself said about an address. */
+export interface DirectAnswer {
+  /** The pods at the address; empty: there is none. */
+  readonly pods: readonly PodIdentity[]
+  /** The version of the answer, where versions are told. */
+  readonly version?: string
+}
+
+/** Asks the source itself which pods of this node hold an address now. Rejects where it cannot tell. */
+export type ConfirmAddress = (address: IpAddress, signal: AbortSignal) => Promise<DirectAnswer>
 
 export interface ConfirmationsOptions {
   confirm: ConfirmAddress
@@ -15,73 +20,97 @@ export interface ConfirmationsOptions {
   signal: AbortSignal
 }
 
+/** An answer that was had, with its age. */
+export interface Confirmed extends DirectAnswer {
+  readonly ageMs: number
+}
+
 /** Direct questions about addresses: one per address and second, however many ask. */
 export interface Confirmations {
-  /** Whether the address could be asked about now: it was not within the last second. */
-  wanted(address: IpAddress): boolean
-  /** Asks, unless somebody asked within the last second; calls back when the answer is in. */
+  /** Asks, unless somebody asked within the last second or too much is asked already; calls back when it is over. */
   ask(address: IpAddress, onAnswer: () => void): void
+  /** Whether the address was asked about within the last second. */
+  isAsked(address: IpAddress): boolean
   /** Whether an answer is under way. */
-  asking(address: IpAddress): boolean
-  /** The answer of the last second; `undefined` where there is none, or it failed. */
-  recent(address: IpAddress): readonly PodIdentity[] | undefined
+  isAsking(address: IpAddress): boolean
+  /** The last answer; `undefined` where there is none. A question that failed changes nothing. */
+  latest(address: IpAddress): Confirmed | undefined
 }
 
 const ONCE_PER_MS = 1000
 /** Longer than this, nobody waits for the answer any more. */
 const ANSWER_WITHIN_MS = 5000
-const MOST_ADDRESSES = 4096
+/** A node that lost touch must not become the API server's next problem. */
+const MOST_AT_ONCE = 16
+const MOST_REMEMBERED = 4096
+const REMEMBERED_FOR_MS = 600_000
 
 interface Asked {
-  readonly at: number
+  askedAt: number
   answering: boolean
-  pods: readonly PodIdentity[] | undefined
+  answer: DirectAnswer | undefined
+  answeredAt: number
 }
 
 export function createConfirmations({ confirm, clock, report, signal }: ConfirmationsOptions): Confirmations {
   const asked = new Map<IpAddress, Asked>()
-  const fresh = (address: IpAddress): Asked | undefined => {
+  let inFlight = 0
+  const isAsked = (address: IpAddress): boolean => {
     const known = asked.get(address)
-    return known !== undefined && (known.answering || clock.monotonic() - known.at < ONCE_PER_MS)
-      ? known
-      : undefined
+    return known !== undefined && (known.answering || clock.monotonic() - known.askedAt < ONCE_PER_MS)
   }
 
   return {
-    wanted: (address) => fresh(address) === undefined,
     ask(address, onAnswer) {
-      if (fresh(address) !== undefined || signal.aborted) return
-      forgetOld()
-      if (asked.size >= MOST_ADDRESSES) return
-      const entry: Asked = { at: clock.monotonic(), answering: true, pods: undefined }
+      if (isAsked(address) || inFlight >= MOST_AT_ONCE || signal.aborted) return
+      const known = asked.get(address)
+      const entry: Asked = known ?? { askedAt: 0, answering: true, answer: undefined, answeredAt: 0 }
+      entry.askedAt = clock.monotonic()
+      entry.answering = true
+      asked.delete(address)
       asked.set(address, entry)
-      void query(address, entry).then(onAnswer)
+      forget()
+      void question(address, entry).then(onAnswer)
     },
-    asking: (address) => fresh(address)?.answering === true,
-    recent: (address) => fresh(address)?.pods,
+    isAsked,
+    isAsking: (address) => asked.get(address)?.answering === true,
+    latest(address) {
+      const known = asked.get(address)
+      if (known?.answer === undefined) return undefined
+      return { ...known.answer, ageMs: clock.monotonic() - known.answeredAt }
+    },
   }
 
-  async function query(address: IpAddress, entry: Asked): Promise<void> {
+  async function question(address: IpAddress, entry: Asked): Promise<void> {
     const controller = new AbortController()
     const stop = (): void => controller.abort()
     signal.addEventListener('abort', stop, { once: true })
     const cancel = clock.after(ANSWER_WITHIN_MS, stop)
+    inFlight += 1
+    let outcome: 'one' | 'none' | 'many' | 'failed' = 'failed'
     try {
-      const pods = await confirm(address, controller.signal)
-      entry.pods = pods.filter((pod) => holdsAddresses(pod) && pod.addresses.includes(address))
+      const answer = await confirm(address, controller.signal)
+      const pods = answer.pods.filter((pod) => holdsAddresses(pod) && pod.addresses.includes(address))
+      entry.answer = { ...answer, pods }
+      entry.answeredAt = clock.monotonic()
+      outcome = pods.length === 0 ? 'none' : pods.length === 1 ? 'one' : 'many'
     } catch {
-      entry.pods = undefined
+      // What was known stays known; the event says that the question failed.
     } finally {
+      inFlight -= 1
       entry.answering = false
       cancel()
       signal.removeEventListener('abort', stop)
     }
-    const count = entry.pods?.length
-    const outcome = count === undefined ? 'failed' : count === 0 ? 'none' : count === 1 ? 'one' : 'many'
-    report({ kind: 'address-confirmed', address, outcome, tookMs: clock.monotonic() - entry.at })
+    report({ kind: 'address-confirmed', address, outcome, tookMs: clock.monotonic() - entry.askedAt })
   }
 
-  function forgetOld(): void {
-    for (const address of asked.keys()) if (fresh(address) === undefined) asked.delete(address)
+  /** Drops what is oldest: the map is in the order of asking. */
+  function forget(): void {
+    const horizon = clock.monotonic() - REMEMBERED_FOR_MS
+    for (const [address, { askedAt, answering }] of asked) {
+      if (asked.size <= MOST_REMEMBERED && (askedAt > horizon || answering)) return
+      if (!answering) asked.delete(address)
+    }
   }
 }

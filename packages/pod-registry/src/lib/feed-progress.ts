@@ -17,8 +17,17 @@ export interface FeedFreshness {
 
 /** Keeps what is known of one feed's progress and reports its turns. */
 export interface FeedProgress {
-  note(event: FeedEvent<unknown>, corrected: number): void
+  /** Before the event is applied: from here on the feed is as current as the event makes it. */
+  note(event: FeedEvent<unknown>): void
+  /** After a snapshot was applied. */
+  applied(items: number, corrected: number): void
   freshness(): FeedFreshness
+  isSynced(): boolean
+  isStale(): boolean
+  /** Not synced, out of touch, or silent for too long. */
+  isBehind(): boolean
+  /** The version that the feed has reached, where it tells versions. */
+  readonly version: string | undefined
   readonly synced: Promise<void>
 }
 
@@ -29,43 +38,51 @@ export function createFeedProgress(
   report: (event: RegistryEvent) => void,
 ): FeedProgress {
   const startedAt = clock.monotonic()
-  let isSynced = false
+  let snapshots = 0
+  let version: string | undefined
   let lastAt: number | undefined
-  let lastMonotonic: number | undefined
+  // Ages are measured on the clock that does not jump: setting the time makes nothing stale, and nothing fresh.
+  let lastMonotonic = Number.NEGATIVE_INFINITY
   let lostAt: number | undefined
   const { promise, resolve } = Promise.withResolvers<void>()
+  const isSynced = (): boolean => snapshots > 0
+  const isStale = (): boolean => clock.monotonic() - lastMonotonic > maxStalenessMs
 
   return {
-    note(event, corrected) {
+    note(event) {
       if (event.kind === 'stale') {
         lostAt ??= clock.monotonic()
         report({ kind: 'feed-stale', feed, code: event.code, message: event.message })
         return
       }
+      if (lostAt !== undefined && isSynced()) {
+        report({ kind: 'feed-recovered', feed, afterMs: clock.monotonic() - lostAt })
+      }
+      lostAt = undefined
+      // A watch that stands again has not said anything yet: it is no proof that anything is current.
+      if (event.kind === 'resumed') return
       lastAt = clock.now()
       lastMonotonic = clock.monotonic()
-      if (lostAt !== undefined) {
-        if (isSynced) report({ kind: 'feed-recovered', feed, afterMs: lastMonotonic - lostAt })
-        lostAt = undefined
-      }
-      if (event.kind !== 'snapshot') return
-      if (isSynced) report({ kind: 'feed-relisted', feed, items: event.items.length, corrected })
-      else {
-        report({ kind: 'feed-synced', feed, items: event.items.length, tookMs: lastMonotonic - startedAt })
-      }
-      isSynced = true
+      version = event.version ?? version
+      if (event.kind === 'snapshot') snapshots += 1
+    },
+    applied(items, corrected) {
+      if (snapshots > 1) report({ kind: 'feed-relisted', feed, items, corrected })
+      else report({ kind: 'feed-synced', feed, items, tookMs: clock.monotonic() - startedAt })
       resolve()
     },
-    freshness() {
-      // Measured on the clock that does not jump: setting the time makes nothing stale, and nothing fresh.
-      const ageMs = lastMonotonic === undefined ? Number.POSITIVE_INFINITY : clock.monotonic() - lastMonotonic
-      return {
-        synced: isSynced,
-        lastProgressAt: lastAt,
-        ageMs,
-        lost: lostAt !== undefined,
-        stale: ageMs > maxStalenessMs,
-      }
+    freshness: () => ({
+      synced: isSynced(),
+      lastProgressAt: lastAt,
+      ageMs: clock.monotonic() - lastMonotonic,
+      lost: lostAt !== undefined,
+      stale: isStale(),
+    }),
+    isSynced,
+    isStale,
+    isBehind: () => lostAt !== undefined || !isSynced() || isStale(),
+    get version() {
+      return version
     },
     synced: promise,
   }

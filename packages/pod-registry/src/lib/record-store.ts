@@ -40,6 +40,7 @@ export function createRecordStore<Item extends Annotated>(keyOf: (item: Item) =>
           break
         }
         case 'progress':
+        case 'resumed':
         case 'stale':
           break
         default:

@@ -16,6 +16,7 @@ import { createPendingLookups } from './pending-lookups.ts'
 import { createPodIndex, type IndexUpdate } from './pod-index.ts'
 import { createRecordStore } from './record-store.ts'
 import type { FeedName, RegistryChange, RegistryEvent } from './registry-events.ts'
+import { olderThan } from './resource-version.ts'
 
 export interface RegistrySettings {
   /** Without a sign of life for longer than this, addresses that are not bound yet are not answered. 5 minutes. */
@@ -103,11 +104,12 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   const pending = createPendingLookups({ clock, perAddress: maxWaitersPerAddress, total: maxWaiters })
   const listeners = new Set<(change: RegistryChange) => void>()
   const ambiguous = new Set<IpAddress>()
-  const progress: Partial<Record<FeedName, FeedProgress>> = {}
   const loops: Promise<void>[] = []
-  for (const feed of ['pods', 'namespaces', 'serviceAccounts'] as const) {
-    if (options[feed] !== undefined) progress[feed] = createFeedProgress(feed, clock, maxStalenessMs, report)
-  }
+  const podsProgress = createFeedProgress('pods', clock, maxStalenessMs, report)
+  const namespacesProgress = createFeedProgress('namespaces', clock, maxStalenessMs, report)
+  const accountsProgress =
+    options.serviceAccounts && createFeedProgress('serviceAccounts', clock, maxStalenessMs, report)
+  const all = [podsProgress, namespacesProgress, ...(accountsProgress ? [accountsProgress] : [])]
   const confirmations =
     options.confirm &&
     createConfirmations({ confirm: options.confirm, clock, report, signal: stopped.signal })
@@ -117,19 +119,16 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       const end = (): void => void registry.close()
       if (signal?.aborted) stopped.abort()
       signal?.addEventListener('abort', end, { once: true, signal: stopped.signal })
-      loops.push(
-        follow('pods', options.pods, onPods),
-        follow('namespaces', options.namespaces, onNamespaces),
-        ...(options.serviceAccounts === undefined
-          ? []
-          : [follow('serviceAccounts', options.serviceAccounts, onServiceAccounts)]),
-      )
+      loops.push(follow(podsProgress, options.pods, onPods))
+      loops.push(follow(namespacesProgress, options.namespaces, onNamespaces))
+      if (options.serviceAccounts !== undefined && accountsProgress !== undefined) {
+        loops.push(follow(accountsProgress, options.serviceAccounts, onServiceAccounts))
+      }
     },
     async synced(signal) {
-      const all = Promise.all(Object.values(progress).map(({ synced }) => synced))
-      await untilAborted(all, signal, stopped.signal)
+      await untilAborted(Promise.all(all.map(({ synced }) => synced)), signal, stopped.signal)
     },
-    lookup: (address) => lookup(address),
+    lookup,
     waitFor,
     pods: () => index.pods(),
     namespace: (name) => namespaces.get(name),
@@ -139,11 +138,17 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       return () => listeners.delete(listener)
     },
     freshness() {
-      const feeds = Object.fromEntries(
-        Object.entries(progress).map(([name, feed]) => [name, feed.freshness()]),
-      ) as Partial<Record<FeedName, FeedFreshness>>
-      const { stale = true, ageMs = Number.POSITIVE_INFINITY } = feeds.pods ?? {}
-      return { synced: Object.values(feeds).every(({ synced }) => synced), stale, ageMs, feeds }
+      const pods = podsProgress.freshness()
+      return {
+        synced: all.every((progress) => progress.isSynced()),
+        stale: pods.stale,
+        ageMs: pods.ageMs,
+        feeds: {
+          pods,
+          namespaces: namespacesProgress.freshness(),
+          ...(accountsProgress && { serviceAccounts: accountsProgress.freshness() }),
+        },
+      }
     },
     sizes: () => ({
       pods: index.size,
@@ -166,12 +171,18 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   return registry
 
   function lookup(address: IpAddress): Lookup {
-    const [binding, other] = index.claims(address)
-    if (other !== undefined) return { kind: 'ambiguous', pods: index.claims(address).map(({ pod }) => pod) }
-    if (binding !== undefined) return found(binding.pod, binding.boundAt)
-    const { synced, stale } = podsFreshness()
-    if (!synced) return { kind: 'not-synced' }
-    return stale ? { kind: 'stale' } : { kind: 'unknown' }
+    const claims = index.claims(address)
+    const direct = confirmations && directAnswer(address, claims.length > 1)
+    const [pod, other] = direct ?? claims.map((binding) => binding.pod)
+    if (other !== undefined)
+      return { kind: 'ambiguous', pods: direct ?? claims.map((binding) => binding.pod) }
+    if (pod !== undefined) {
+      const binding = claims.find((claim) => claim.pod.uid === pod.uid)
+      return found(pod, binding?.boundAt ?? clock.now())
+    }
+    if (direct !== undefined) return { kind: 'unknown' }
+    if (!podsProgress.isSynced()) return { kind: 'not-synced' }
+    return podsProgress.isStale() ? { kind: 'stale' } : { kind: 'unknown' }
   }
 
   function found(pod: PodIdentity, boundAt: number): Lookup {
@@ -180,72 +191,69 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       pod,
       boundAt,
       namespace: namespaces.get(pod.namespace),
-      serviceAccount: serviceAccounts.get(accountKey({ namespace: pod.namespace, name: pod.serviceAccount })),
+      serviceAccount:
+        options.serviceAccounts &&
+        serviceAccounts.get(accountKey({ namespace: pod.namespace, name: pod.serviceAccount })),
     }
+  }
+
+  /**
+   * What the API server itself said about the address, where that is newer than what the watch has told so far. With
+   * versions that is certain; without, it holds for a second, and only where the index is in doubt.
+   */
+  function directAnswer(address: IpAddress, isAmbiguous: boolean): readonly PodIdentity[] | undefined {
+    const latest = confirmations?.latest(address)
+    if (latest === undefined) return undefined
+    const reached = podsProgress.version
+    if (latest.version !== undefined && reached !== undefined) {
+      return olderThan(reached, latest.version) ? latest.pods : undefined
+    }
+    return latest.ageMs < 1000 && (isAmbiguous || podsProgress.isBehind()) ? latest.pods : undefined
+  }
+
+  /** Whether the index may be wrong about the address, as far as anybody can know. */
+  function isDoubtful(answer: Lookup): boolean {
+    return answer.kind === 'ambiguous' || podsProgress.isBehind()
   }
 
   /** Whether waiting could not make the answer better. */
   function isSettled(answer: Lookup): boolean {
-    if (answer.kind !== 'found') return answer.kind === 'overloaded'
+    if (answer.kind !== 'found') return false
     if (answer.namespace === undefined) return false
     return options.serviceAccounts === undefined || answer.serviceAccount !== undefined
   }
 
   async function waitFor(address: IpAddress, { deadline, signal }: WaitForOptions): Promise<Lookup> {
     const startedAt = clock.monotonic()
-    const at = (): Lookup => answerAt(address)
-    const first = at()
-    if (isSettled(first) && !(isBehind() && confirmations?.wanted(address))) return first
-    if (confirmations !== undefined && (first.kind === 'ambiguous' || isBehind())) {
+    const first = lookup(address)
+    if (confirmations !== undefined && isDoubtful(first)) {
       confirmations.ask(address, () => pending.wake(address))
     }
-    const answer = await pending.wait(address, {
-      deadline,
-      signal,
-      answer: () => {
-        const now = at()
-        return isSettled(now) && !confirmations?.asking(address) ? now : undefined
-      },
-      last: at,
-    })
-    const waitedMs = clock.monotonic() - startedAt
-    if (answer.kind === 'overloaded') report({ kind: 'lookup-overloaded', address, waiting: pending.size })
-    else report({ kind: 'lookup-waited', outcome: answer.kind, waitedMs })
-    return answer
-  }
-
-  /** The index's answer, or the API server's own of this second where the index cannot be trusted to be current. */
-  function answerAt(address: IpAddress): Lookup {
-    const known = lookup(address)
-    if (known.kind !== 'ambiguous' && !isBehind()) return known
-    const direct = confirmations?.recent(address)
-    if (direct === undefined) return known
-    const [pod, other] = direct
-    if (pod === undefined) return known.kind === 'found' ? { kind: 'unknown' } : known
-    if (other !== undefined) return { kind: 'ambiguous', pods: direct }
-    return known.kind === 'found' && known.pod.uid === pod.uid ? known : found(pod, clock.now())
-  }
-
-  function isBehind(): boolean {
-    const { lost, stale, synced } = podsFreshness()
-    return lost || stale || !synced
-  }
-
-  function podsFreshness(): FeedFreshness {
-    return (progress.pods as FeedProgress).freshness()
+    const answer = (): Lookup | undefined => {
+      if (confirmations?.isAsking(address)) return undefined
+      const now = lookup(address)
+      return isSettled(now) ? now : undefined
+    }
+    if (isSettled(first) && confirmations?.isAsking(address) !== true) return first
+    const given = await pending.wait(address, { deadline, signal, answer, last: () => lookup(address) })
+    if (given.kind === 'overloaded') report({ kind: 'lookup-overloaded', address, waiting: pending.size })
+    else report({ kind: 'lookup-waited', outcome: given.kind, waitedMs: clock.monotonic() - startedAt })
+    return given
   }
 
   async function follow<Item>(
-    name: FeedName,
+    progress: FeedProgress,
     feed: Feed<Item>,
     onEvent: (event: FeedEvent<Item>) => number,
   ): Promise<void> {
     for await (const event of feed.events(stopped.signal)) {
       if (stopped.signal.aborted) return
+      const wasSynced = progress.isSynced()
+      progress.note(event)
       const corrected = onEvent(event)
-      const wasSynced = progress[name]?.freshness().synced
-      progress[name]?.note(event, corrected)
-      if (wasSynced === false && event.kind === 'snapshot') pending.wakeAll()
+      if (event.kind !== 'snapshot') continue
+      progress.applied(event.items.length, corrected)
+      if (!wasSynced) pending.wakeAll()
     }
   }
 
@@ -258,6 +266,7 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       case 'delete':
         return settle(index.remove(event.item))
       case 'progress':
+      case 'resumed':
       case 'stale':
         return 0
       default:
