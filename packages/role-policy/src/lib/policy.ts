@@ -7,6 +7,7 @@ import { createNamespaceRuleReader } from './namespace-rules.ts'
 import { loadPatternEngine, type PatternEngine } from './pattern-engine.ts'
 import { compileRules } from './policy-rules.ts'
 import { quote, refuse } from './refuse.ts'
+import { rememberDecisions } from './remember-decisions.ts'
 import { planSession } from './session.ts'
 import { annotationKeys, type PolicySettings } from './settings.ts'
 import { LONGEST_CHAINED_SESSION_SECONDS } from './sts-limits.ts'
@@ -67,7 +68,7 @@ export function createPolicy(settings: PolicySettings): Policy {
   }
   return {
     prepare,
-    decide: (input) => evaluate(context, input, noTrace),
+    decide: rememberDecisions(context, (input) => evaluate(context, input, noTrace)),
     explain(input) {
       const { rules, trace } = recordTrace()
       const decision = evaluate(context, input, trace)

@@ -43,7 +43,7 @@ export function parseRegexpPattern(text: string, engine: PatternEngine): ParsedP
     const patterns: RolePattern[] = []
     for (const alternative of alternatives(text)) {
       if (!alternative.startsWith('arn:')) {
-        patterns.push(shortPattern(text, engine.compile(withoutSlash(alternative))))
+        patterns.push(shortPattern(text, engine.compile(alternative)))
         continue
       }
       const parts = splitTopLevel(alternative, ':', ARN_PARTS)
