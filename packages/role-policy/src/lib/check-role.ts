@@ -4,7 +4,7 @@ import type { Context, Stop } from './context.ts'
 import type { DecisionInput, Denial } from './decision.ts'
 import type { NamespaceRules } from './namespace-rules.ts'
 import type { CompiledRule } from './policy-rules.ts'
-import { quote, refuse, waitFor } from './refuse.ts'
+import { quote, refuse, sentenceOf, waitFor } from './refuse.ts'
 import type { PatternSet } from './pattern-set.ts'
 import type { RolePattern } from './role-pattern.ts'
 import type { Trace } from './trace.ts'
@@ -42,7 +42,7 @@ export function checkNamespace(
     sentence: string,
   ): Allowed | Stop => {
     const denial = refuse(code, pod, sentence, chosen.role.text)
-    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => denial.message)
+    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => sentenceOf(denial, pod))
     return mode === 'audit' ? { kind: 'allowed', wouldDeny: [denial] } : denial
   }
 
@@ -68,7 +68,7 @@ export function checkNamespace(
     if (rules.kind === 'invalid') {
       return refused(
         'namespace-annotation-invalid',
-        `annotation ${key} of namespace ${pod.namespace} cannot be used, so it allows no role: ${rules.why}`,
+        `annotation ${key} of namespace ${pod.namespace} cannot be used, so it allows no role until it is corrected: ${rules.why}`,
       )
     }
     const match = findPattern(rules.patterns, chosen.role, context)
@@ -79,7 +79,7 @@ export function checkNamespace(
     if (match === undefined) {
       return refused(
         'namespace-denied',
-        `annotation ${key} of namespace ${pod.namespace} does not allow ${chosen.role.text}; its value is ${quote(text)}${shortHint(rules.patterns, chosen.role, context)}`,
+        `annotation ${key} of namespace ${pod.namespace} does not allow ${chosen.role.text}${shortHint(rules.patterns, chosen.role, context)}; add a pattern for it, the value is ${quote(text)}`,
       )
     }
     trace(rule, 'passed', () => `annotation ${key} allows it by ${quote(match.text)}`)
@@ -112,7 +112,9 @@ export function checkRules(
       `policy rule ${quote(compiled.name)} of the configuration file does not allow ${chosen.role.text}${shortHint(compiled.allowedRoles, chosen.role, context)}; ask whoever runs the cluster`,
       chosen.role.text,
     )
-    trace(compiled.name, compiled.mode === 'audit' ? 'would-fail' : 'failed', () => denial.message)
+    trace(compiled.name, compiled.mode === 'audit' ? 'would-fail' : 'failed', () =>
+      sentenceOf(denial, input.pod),
+    )
     if (compiled.mode === 'enforce') return denial
     wouldDeny.push(denial)
   }
@@ -142,9 +144,9 @@ function findPattern(
 /** The most frequent surprise, said: a short pattern means roles under the base ARN. */
 function shortHint(patterns: PatternSet, role: RoleArn, { settings: { base } }: Context): string {
   if (!patterns.hasShort) return ''
-  if (base === undefined) return '; patterns without arn: match nothing, because no base ARN is known'
+  if (base === undefined) return '; its patterns without arn: match nothing, because no base ARN is known'
   if (role.text.startsWith(base.text)) return ''
-  return `; patterns without arn: mean roles under ${base.text} only`
+  return `; its patterns without arn: mean roles under ${base.text} only`
 }
 
 const allowed: Allowed = { kind: 'allowed', wouldDeny: [] }

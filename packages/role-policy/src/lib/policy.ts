@@ -6,7 +6,7 @@ import type { Decision, DecisionInput, Explanation } from './decision.ts'
 import { createNamespaceRuleReader } from './namespace-rules.ts'
 import { loadPatternEngine, type PatternEngine } from './pattern-engine.ts'
 import { compileRules } from './policy-rules.ts'
-import { quote, refuse } from './refuse.ts'
+import { quote, refuse, sentenceOf } from './refuse.ts'
 import { rememberDecisions } from './remember-decisions.ts'
 import { planSession } from './session.ts'
 import { annotationKeys, type PolicySettings } from './settings.ts'
@@ -87,7 +87,7 @@ function evaluate(context: Context, input: DecisionInput, trace: Trace): Decisio
       pod,
       'it uses the network of its node, so its address says nothing about who asks; run it without hostNetwork or let it use the container credentials endpoint',
     )
-    trace('host network', 'failed', () => denial.message)
+    trace('host network', 'failed', () => sentenceOf(denial, pod))
     return denial
   }
   trace('host network', 'passed', () =>
@@ -101,14 +101,14 @@ function evaluate(context: Context, input: DecisionInput, trace: Trace): Decisio
     const denial = refuse(
       'role-mismatch',
       pod,
-      `it asked for role ${quote(requested)}, and its own is ${chosen.role.text}; a pod has one role`,
+      `it asked for role ${quote(requested)}, and its own is ${chosen.role.text}; a pod has one role, so correct its annotation or the request`,
       chosen.role.text,
     )
-    trace('requested role', 'failed', () => denial.message)
+    trace('requested role', 'failed', () => sentenceOf(denial, pod))
     return denial
   }
   trace('requested role', requested === undefined ? 'skipped' : 'passed', () =>
-    requested === undefined ? 'none was named' : 'it is the pod’s own',
+    requested === undefined ? 'none was named' : 'it is the role of the pod',
   )
 
   const namespace = checkNamespace(context, input, chosen, trace)

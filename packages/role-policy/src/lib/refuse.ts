@@ -6,6 +6,10 @@ export function refuse(code: DenialCode, pod: PodIdentity, sentence: string, rol
   return { kind: 'denied', code, message: `pod ${pod.namespace}/${pod.name}: ${sentence}`, role }
 }
 
+/** The denial's sentence without the pod, where it is clear which pod is meant. */
+export const sentenceOf = (denial: Denial, pod: PodIdentity): string =>
+  denial.message.slice(`pod ${pod.namespace}/${pod.name}: `.length)
+
 export const waitFor = (missing: Missing): Wait => ({ kind: 'wait', for: missing })
 
 /** Text that somebody else wrote, as it may be shown: quoted, without control characters, and not without end. */

@@ -3,9 +3,10 @@ import { applyingRules } from './check-role.ts'
 import type { ChosenRole } from './choose-role.ts'
 import type { Context, Stop } from './context.ts'
 import type { DecisionInput, Denial } from './decision.ts'
-import { quote, refuse } from './refuse.ts'
+import { quote, refuse, sentenceOf } from './refuse.ts'
 import { sessionName } from './session-name.ts'
 import { checkTags, clusterTags, parseAuthorTags } from './session-tags.ts'
+import type { PolicyRule } from './settings.ts'
 import { isExternalId, MOST_POLICY_ARNS } from './sts-limits.ts'
 import type { Trace } from './trace.ts'
 
@@ -101,13 +102,13 @@ function externalId(
       `annotation ${key} is no external ID: ${quote(stated)} is not 2-1224 letters, digits or any of +=,.@:/-_`,
       role.text,
     )
-    trace(rule, 'failed', () => denial.message)
+    trace(rule, 'failed', () => sentenceOf(denial, pod))
     return denial
   }
   let value = stated
   const wouldDeny: Denial[] = []
   for (const { name, mode, rule: compiled } of applyingRules(context, input)) {
-    const problem = externalIdProblem(compiled, value)
+    const problem = externalIdProblem(compiled, value, key)
     if (problem === undefined) {
       value ??= compiled.externalId
       continue
@@ -115,10 +116,10 @@ function externalId(
     const denial = refuse(
       'external-id-required',
       pod,
-      `policy rule ${quote(name)} of the configuration file ${problem}; set annotation ${key ?? '(none is configured)'}`,
+      `policy rule ${quote(name)} of the configuration file ${problem}`,
       role.text,
     )
-    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => denial.message)
+    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => sentenceOf(denial, pod))
     if (mode === 'enforce') return denial
     wouldDeny.push(denial)
   }
@@ -129,13 +130,15 @@ function externalId(
 }
 
 function externalIdProblem(
-  rule: { readonly externalId?: string | undefined; readonly requireExternalId?: boolean | undefined },
+  rule: PolicyRule,
   value: string | undefined,
+  key = '(none is configured)',
 ): string | undefined {
   if (rule.externalId !== undefined && value !== undefined && value !== rule.externalId) {
-    return 'prescribes another external ID'
+    return `prescribes another external ID; remove annotation ${key}`
   }
-  return rule.requireExternalId === true && value === undefined ? 'requires an external ID' : undefined
+  if (rule.requireExternalId !== true || value !== undefined) return undefined
+  return `requires an external ID; add annotation ${key}`
 }
 
 interface PlannedTags {
@@ -179,13 +182,13 @@ function duration(context: Context, input: DecisionInput, warnings: string[]): n
   if (seconds > maxDurationSeconds) {
     seconds = maxDurationSeconds
     warnings.push(
-      `the session's ${durationSeconds} seconds were cut to ${maxDurationSeconds}: STS refuses more than 3600 where one role assumes another`,
+      `the duration was cut from ${durationSeconds} to ${maxDurationSeconds} seconds: STS refuses more than 3600 where one role assumes another`,
     )
   }
   for (const { name, rule } of applyingRules(context, input)) {
     if (rule.maxDurationSeconds === undefined || rule.maxDurationSeconds >= seconds) continue
     seconds = rule.maxDurationSeconds
-    warnings.push(`policy rule ${quote(name)} cut the session to ${seconds} seconds`)
+    warnings.push(`policy rule ${quote(name)} cut the duration to ${seconds} seconds`)
   }
   return seconds
 }
