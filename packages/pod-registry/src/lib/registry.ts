@@ -1,5 +1,4 @@
 import {
-  aborted,
   type Clock,
   type IpAddress,
   ignoreReports,
@@ -10,13 +9,15 @@ import {
 } from '@kube2iam-ts/core'
 import { type ConfirmAddress, createConfirmations } from './confirmations.ts'
 import type { Feed, FeedEvent } from './feed.ts'
-import { createFeedProgress, type FeedFreshness, type FeedProgress } from './feed-progress.ts'
+import { createFeedProgress, type FeedProgress } from './feed-progress.ts'
 import type { Lookup } from './lookup.ts'
 import { createPendingLookups } from './pending-lookups.ts'
 import { createPodIndex, type IndexUpdate } from './pod-index.ts'
+import type { PodRegistry, WaitForOptions } from './pod-registry.ts'
 import { createRecordStore } from './record-store.ts'
-import type { FeedName, RegistryChange, RegistryEvent } from './registry-events.ts'
+import type { RegistryChange, RegistryEvent } from './registry-events.ts'
 import { olderThan } from './resource-version.ts'
+import { untilAborted } from './until-aborted.ts'
 
 export interface RegistrySettings {
   /** Without a sign of life for longer than this, addresses that are not bound yet are not answered. 5 minutes. */
@@ -39,61 +40,7 @@ export interface RegistryOptions {
   settings?: RegistrySettings
 }
 
-export interface WaitForOptions {
-  /** `Clock.monotonic` milliseconds by which there is an answer, whatever it is. */
-  readonly deadline: number
-  /** Aborted when nobody wants the answer any more: the promise rejects with `ABORTED`. */
-  readonly signal: AbortSignal
-}
-
-/** How current the registry is. The parts are the feeds'. */
-export interface Freshness {
-  /** Every feed has had its first snapshot. */
-  readonly synced: boolean
-  /** The pods' feed has been silent for longer than the limit. */
-  readonly stale: boolean
-  /** Since the pods' last sign of life. */
-  readonly ageMs: number
-  readonly feeds: Readonly<Partial<Record<FeedName, FeedFreshness>>>
-}
-
-/** Sizes for gauges and the debug page. */
-export interface RegistrySizes {
-  readonly pods: number
-  readonly namespaces: number
-  readonly serviceAccounts: number
-  readonly ambiguousAddresses: number
-  readonly waiting: number
-}
-
-/** Which pod an address is. Fed by watches, read by requests; a request asks nothing of anybody. */
-export interface PodRegistry {
-  /** Begins to follow the feeds, until the signal or `close`. Call it once. */
-  start(signal?: AbortSignal): void
-  /** Resolves with the first snapshot of every feed; rejects with `ABORTED` with the signal. */
-  synced(signal?: AbortSignal): Promise<void>
-  /** Who the address is, as known this moment. */
-  lookup(address: IpAddress): Lookup
-  /** The same, waiting for a pod (and its namespace) to become known. Woken by the event itself. */
-  waitFor(address: IpAddress, options: WaitForOptions): Promise<Lookup>
-  /** Every pod that is known, address or not. */
-  pods(): IterableIterator<PodIdentity>
-  namespace(name: string): NamespaceRecord | undefined
-  serviceAccount(namespace: string, name: string): ServiceAccountRecord | undefined
-  /** Calls back after each change, when lookups already see it. Gives the function that ends it. */
-  onChange(listener: (change: RegistryChange) => void): () => void
-  freshness(): Freshness
-  sizes(): RegistrySizes
-  /** What is known, for a debug page: no secrets are in it. */
-  debugStore(): {
-    pods: PodIdentity[]
-    namespaces: NamespaceRecord[]
-    serviceAccounts: ServiceAccountRecord[]
-  }
-  /** Ends the feeds and answers everybody who waits. */
-  close(): Promise<void>
-}
-
+/** Makes a registry; nothing happens before `start`. */
 export function createRegistry(options: RegistryOptions): PodRegistry {
   const { clock, report = ignoreReports, settings = {} } = options
   const { maxStalenessMs = 300_000, maxWaitersPerAddress = 64, maxWaiters = 1024 } = settings
@@ -314,23 +261,3 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
 
 const accountKey = ({ namespace, name }: { namespace: string; name: string }): string =>
   `${namespace}/${name}`
-
-/** The promise, or `ABORTED` as soon as one of the signals is aborted. */
-function untilAborted(promise: Promise<unknown>, ...signals: (AbortSignal | undefined)[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const given = signals.filter((signal) => signal !== undefined)
-    const onAbort = (event?: Event): void => {
-      leave()
-      reject(aborted(event?.target instanceof AbortSignal ? event.target : undefined))
-    }
-    const leave = (): void => {
-      for (const signal of given) signal.removeEventListener('abort', onAbort)
-    }
-    for (const signal of given) signal.addEventListener('abort', onAbort, { once: true })
-    if (given.some((signal) => signal.aborted)) return onAbort()
-    promise.then(() => {
-      leave()
-      resolve()
-    }, reject)
-  })
-}

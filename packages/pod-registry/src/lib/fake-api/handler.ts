@@ -4,24 +4,13 @@ import { discovery } from './discovery.ts'
 import type { FailRule, FakeApiFaults } from './faults.ts'
 import { type ObjectStore, timestamp } from './object-store.ts'
 import { applyPatch } from './patches.ts'
-import {
-  type KubernetesObject,
-  type Manifest,
-  type Resource,
-  resourceAt,
-  resourceOfKind,
-} from './resources.ts'
+import type { KubernetesObject, Manifest } from './objects.ts'
+import { type Resource, resourceOfKind } from './resources.ts'
+import { createListPages } from './list-pages.ts'
+import { dressed, undressed } from './event-forms.ts'
+import { type Target, targetOf } from './request-target.ts'
 import { fieldSelector, labelSelector } from './selectors.ts'
-import {
-  ApiStatusError,
-  badRequest,
-  expired,
-  noSuchPath,
-  notFound,
-  statusOf,
-  tooLargeVersion,
-  unauthorized,
-} from './statuses.ts'
+import { ApiStatusError, badRequest, notFound, statusOf, tooLargeVersion, unauthorized } from './statuses.ts'
 import type { TokenReviews } from './token-reviews.ts'
 import { listText, shown, viewOf } from './views.ts'
 import { goneLine, isGone, type WatchStreams } from './watch-streams.ts'
@@ -46,22 +35,11 @@ export interface HandlerOptions {
   gracefulDeletion: boolean
 }
 
-interface Target {
-  readonly resource: Resource
-  readonly group: string
-  readonly namespace: string | undefined
-  readonly name: string | undefined
-  readonly subresource: string | undefined
-}
-
 const JSON_HEADERS = { 'content-type': 'application/json' }
-const PATH =
-  /^\/(?:api\/(v1)|apis\/([^/]+)\/([^/]+))(?:\/namespaces\/([^/]+)(?=\/[^/]+))?\/([^/]+)(?:\/([^/]+))?(?:\/([^/]+))?$/
-
 /** The API server without its socket: one request in, one answer out. Throws only where it has a bug. */
 export function createHandler(options: HandlerOptions): (request: ApiRequest) => Promise<FakeApiAnswer> {
   const { store, streams, reviews, clock, faults } = options
-  const pages = createPages(store)
+  const pages = createListPages(store)
 
   return async (request) => {
     try {
@@ -94,7 +72,7 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     const view = viewOf(request.headers?.['accept'])
     const now = clock.now()
     const one = (object: KubernetesObject, status = 200): FakeApiAnswer =>
-      json(status, shown(target.resource, dressed(object, target), view, now))
+      json(status, shown(target.resource, dressed(object, target.group), view, now))
 
     switch (request.method) {
       case 'GET':
@@ -204,7 +182,7 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
       token: query.get('continue') ?? '',
     })
     const view = viewOf(request.headers?.['accept'])
-    const items = page.items.map((object) => dressed(object, target))
+    const items = page.items.map((object) => dressed(object, target.group))
     return {
       status: 200,
       headers: JSON_HEADERS,
@@ -266,126 +244,8 @@ function parse(body: string | undefined): unknown {
 const parseOptional = (body: string | undefined): Record<string, unknown> | undefined =>
   body === undefined || body === '' ? undefined : (parse(body) as Record<string, unknown>)
 
-function targetOf(path: string): Target {
-  const match = PATH.exec(path)
-  if (match === null) throw noSuchPath()
-  const [, core, group = '', version = core ?? '', namespace, plural = '', name, subresource] = match.map(
-    (part) => (part === undefined ? undefined : decodeURIComponent(part)),
-  )
-  const resource = resourceAt(group, version, plural)
-  if (resource === undefined) throw noSuchPath()
-  if (subresource !== undefined && !resource.subresources.includes(subresource)) throw noSuchPath()
-  return { resource, group, namespace, name, subresource }
-}
-
 function selection(resource: Resource, query: URLSearchParams): (object: KubernetesObject) => boolean {
   const byField = fieldSelector(resource, query.get('fieldSelector'))
   const byLabel = labelSelector(query.get('labelSelector'))
   return (object) => byField(object) && byLabel(object)
 }
-
-/** An Event as its newer group shows it: `regarding` and `note` for `involvedObject` and `message`. */
-function dressed(object: KubernetesObject, target: Target): KubernetesObject {
-  if (target.group !== 'events.k8s.io') return object
-  const { involvedObject, message, source, firstTimestamp, lastTimestamp, count, ...rest } = object
-  return {
-    ...rest,
-    apiVersion: 'events.k8s.io/v1',
-    regarding: involvedObject,
-    note: message,
-    deprecatedSource: source,
-    deprecatedFirstTimestamp: firstTimestamp,
-    deprecatedLastTimestamp: lastTimestamp,
-    deprecatedCount: count,
-  }
-}
-
-function undressed<Body extends Manifest>(body: Body): Body {
-  if (body.apiVersion !== 'events.k8s.io/v1') return body
-  const {
-    regarding,
-    note,
-    deprecatedSource,
-    deprecatedFirstTimestamp,
-    deprecatedLastTimestamp,
-    deprecatedCount,
-    ...rest
-  } = body as Manifest
-  return {
-    ...rest,
-    apiVersion: 'v1',
-    involvedObject: regarding,
-    message: note,
-    ...(deprecatedSource === undefined ? {} : { source: deprecatedSource }),
-    ...(deprecatedFirstTimestamp === undefined ? {} : { firstTimestamp: deprecatedFirstTimestamp }),
-    ...(deprecatedLastTimestamp === undefined ? {} : { lastTimestamp: deprecatedLastTimestamp }),
-    ...(deprecatedCount === undefined ? {} : { count: deprecatedCount }),
-  } as Manifest as Body
-}
-
-interface PageRequest {
-  resource: Resource
-  namespace: string | undefined
-  matches: (object: KubernetesObject) => boolean
-  limit: number
-  /** Empty: the first page. */
-  token: string
-}
-
-/** Pages of one list all show the state of the first page's moment, until the history is compacted past it. */
-function createPages(store: ObjectStore) {
-  const kept = new Map<string, { version: number; items: KubernetesObject[] }>()
-  let next = 0
-  return {
-    page({ resource, namespace, matches, limit, token }: PageRequest) {
-      const begun = token === '' ? undefined : decodeToken(token)
-      const snapshot =
-        begun === undefined
-          ? { version: store.version, items: ordered(store.list(resource, namespace).filter(matches)) }
-          : kept.get(begun.id)
-      if (snapshot === undefined || (begun !== undefined && snapshot.version < store.compactedVersion)) {
-        throw expired('The provided continue parameter is too old to display a consistent list result.')
-      }
-      const start = begun?.start ?? 0
-      const end = limit > 0 ? start + limit : snapshot.items.length
-      const more = end < snapshot.items.length
-      const id = begun?.id ?? `${(next += 1)}`
-      if (more) keep(id, snapshot)
-      else kept.delete(id)
-      return {
-        items: snapshot.items.slice(start, end),
-        metadata: {
-          resourceVersion: `${snapshot.version}`,
-          ...(more
-            ? {
-                continue: Buffer.from(JSON.stringify({ id, start: end })).toString('base64url'),
-                remainingItemCount: snapshot.items.length - end,
-              }
-            : {}),
-        },
-      }
-    },
-  }
-  function keep(id: string, snapshot: { version: number; items: KubernetesObject[] }): void {
-    kept.set(id, snapshot)
-    const oldest = kept.keys().next()
-    if (kept.size > 64 && !oldest.done) kept.delete(oldest.value)
-  }
-}
-
-function decodeToken(token: string): { id: string; start: number } {
-  try {
-    return JSON.parse(Buffer.from(token, 'base64url').toString()) as { id: string; start: number }
-  } catch {
-    throw badRequest('continue key is not valid')
-  }
-}
-
-const ordered = (items: KubernetesObject[]): KubernetesObject[] =>
-  items.sort(
-    (a, b) =>
-      compare(a.metadata.namespace ?? '', b.metadata.namespace ?? '') ||
-      compare(a.metadata.name, b.metadata.name),
-  )
-
-const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '@kube2iam-ts/core'
-import { apiVersionOf, type KubernetesObject, type Manifest, RESOURCES, type Resource } from './resources.ts'
+import type { KubernetesObject, Manifest } from './objects.ts'
+import { apiVersionOf, RESOURCES, type Resource } from './resources.ts'
 import { alreadyExists, conflict, expired, invalid, notFound } from './statuses.ts'
 
 /** One write, as the history keeps it. `object` of a deletion is the last state with the deletion's version. */
@@ -68,6 +69,15 @@ export function createObjectStore({ clock, historyLimit }: ObjectStoreOptions): 
     for (const listener of listeners) listener(change)
     return object
   }
+  /** What is in a namespace goes with it. */
+  const empty = (namespace: string): void => {
+    for (const [resource, held] of objects) {
+      if (!resource.namespaced) continue
+      for (const object of held.values()) {
+        if (object.metadata.namespace === namespace) write(resource, 'DELETED', object, object)
+      }
+    }
+  }
   const forget = (count: number): void => {
     compactedVersion = history[count - 1]?.version ?? compactedVersion
     history = history.slice(count)
@@ -110,6 +120,7 @@ export function createObjectStore({ clock, historyLimit }: ObjectStoreOptions): 
     remove(resource, namespace, name) {
       const previous = collection(resource).get(keyOf(namespace, name))
       if (previous === undefined) throw notFound(resource.plural, name)
+      if (resource.kind === 'Namespace') empty(name)
       return write(resource, 'DELETED', previous, previous)
     },
     since(from) {

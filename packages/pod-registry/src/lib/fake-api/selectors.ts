@@ -1,4 +1,5 @@
-import { type KubernetesObject, type Resource } from './resources.ts'
+import type { KubernetesObject } from './objects.ts'
+import { type Resource } from './resources.ts'
 import { ApiStatusError, badRequest } from './statuses.ts'
 
 export type Matcher = (object: KubernetesObject) => boolean

@@ -5,90 +5,28 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
-import { type Clock, CodedError, systemClock } from '@kube2iam-ts/core'
-import type { ApiConnection, ApiRequest, ApiResponse } from '../api-connection.ts'
+import type { TLSSocket } from 'node:tls'
+import { systemClock } from '@kube2iam-ts/core'
+import type { ApiRequest } from '../api-connection.ts'
+import { flat, inMemory, send, textOf } from './answer-body.ts'
+import type { FakeApiRequest, FakeApiServer, FakeApiServerOptions, FakeApiTls } from './fake-api-server.ts'
 import type { FailRule, FakeApiFaults } from './faults.ts'
 import { createHandler, type FakeApiAnswer } from './handler.ts'
 import { kubeconfigText } from './kubeconfig-text.ts'
 import { type Change, createObjectStore } from './object-store.ts'
-import { type KubernetesObject, type Manifest, type Resource, RESOURCES } from './resources.ts'
-import { createTokenReviews, type TokenOwner } from './token-reviews.ts'
+import { RESOURCES, type Resource } from './resources.ts'
+import { createTestAuthority } from './test-authority.ts'
+import { createTokenReviews } from './token-reviews.ts'
 import { createWatchStreams } from './watch-streams.ts'
-
-export interface FakeApiServerOptions {
-  /** Time of time-stamps, bookmarks, watch time-outs and slow lists; the system's unless told. */
-  clock?: Clock
-  /** The bearer token that opens the server; without it any caller may do anything. */
-  token?: string
-  /** How often a quiet watch gets a bookmark; a minute, as the API server does. */
-  bookmarkEveryMs?: number
-  /** How many changes the history keeps before it compacts by itself. */
-  historyLimit?: number
-  /** Deleted pods are marked and stay until the caller removes them, as with a kubelet. Otherwise they go at once. */
-  gracefulDeletion?: boolean
-  /** Serves HTTPS. `ca` with `requireClientCertificate` refuses clients without a certificate of that authority. */
-  tls?: FakeApiTls
-}
-
-export interface FakeApiTls {
-  readonly cert: string
-  readonly key: string
-  /** For the kubeconfig, and to check client certificates. */
-  readonly ca: string
-  readonly requireClientCertificate?: boolean
-}
-
-/** A call that the server saw. */
-export interface FakeApiRequest {
-  readonly method: string
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly at: number
-}
-
-/** A write, as subscribers see it. */
-export interface FakeApiChange {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'
-  readonly object: KubernetesObject
-}
-
-/**
- * A Kubernetes API server in memory: real list, watch, paging, selectors, bookmarks and resource versions over HTTP,
- * for the kinds that an identity agent deals with. Nothing schedules or runs pods: the caller is the kubelet.
- */
-export interface FakeApiServer {
-  listen(options?: { host?: string; port?: number }): Promise<{ url: string; port: number }>
-  close(): Promise<void>
-  /** The server without a socket: the same handler, for tests with thousands of histories. */
-  connection(): ApiConnection
-  /** Creates or replaces an object as an administrator; fills in what is absent. A new `metadata.uid` replaces the old object by a new one. */
-  apply(manifest: Manifest): KubernetesObject
-  delete(kind: string, namespace: string | undefined, name: string): void
-  get(kind: string, namespace: string | undefined, name: string): KubernetesObject | undefined
-  list(kind: string, namespace?: string): KubernetesObject[]
-  /** Called at every write, by whomever: how a caller plays scheduler and kubelet. */
-  subscribe(listener: (change: FakeApiChange) => void): () => void
-  /** The newest resource version. */
-  readonly resourceVersion: string
-  readonly requests: readonly FakeApiRequest[]
-  /** How many watches are open. */
-  readonly watches: number
-  readonly faults: FakeApiFaults
-  /** The token that opens the server from now on, as after a rotation. */
-  setToken(token: string | undefined): void
-  /** Makes a token known to `TokenReview`. It does not open the server. */
-  addToken(token: string, owner: TokenOwner): void
-  removeToken(token: string): void
-  /** A kubeconfig (YAML) for the address that the server listens on. */
-  kubeconfig(): string
-}
 
 const REMEMBERED_REQUESTS = 10_000
 
+/** Makes a server with the namespaces `default` and `kube-system`. It has no address before `listen`. */
 export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApiServer {
-  const { clock = systemClock, bookmarkEveryMs = 60_000, historyLimit = 10_000, tls } = options
+  const { clock = systemClock, bookmarkEveryMs = 60_000, historyLimit = 10_000 } = options
+  let tls = options.tls === true ? ownTls() : options.tls
   const store = createObjectStore({ clock, historyLimit })
   const reviews = createTokenReviews()
   const requests: FakeApiRequest[] = []
@@ -163,17 +101,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
         serve(request, response).catch(() => response.destroy())
       }
       server =
-        tls === undefined
-          ? createHttpServer(listener)
-          : createHttpsServer(
-              {
-                cert: tls.cert,
-                key: tls.key,
-                ca: tls.ca,
-                requestCert: tls.requireClientCertificate ?? false,
-              },
-              listener,
-            )
+        tls === undefined ? createHttpServer(listener) : createHttpsServer(secureOptions(tls), listener)
       server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
         connections.add(socket)
         socket.setNoDelay(true)
@@ -225,6 +153,14 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
     setToken(next) {
       token = next
     },
+    setTls(next) {
+      if (tls === undefined || server === undefined)
+        throw new Error('the fake API server does not serve HTTPS')
+      tls = next
+      ;(server as HttpsServer).setSecureContext(secureOptions(next))
+      // Connections that stand keep their old certificates; a rotation shows with the next one.
+      for (const socket of connections) socket.destroy()
+    },
     addToken: (added, owner) => reviews.add(added, owner),
     removeToken: (removed) => reviews.remove(removed),
     kubeconfig() {
@@ -238,10 +174,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
     const gone = new AbortController()
     response.on('close', () => gone.abort())
     const body = await textOf(request)
-    if (
-      tls?.requireClientCertificate === true &&
-      !(request.socket as Socket & { authorized?: boolean }).authorized
-    ) {
+    if (tls?.requireClientCertificate === true && !(request.socket as TLSSocket).authorized) {
       response.writeHead(401).end()
       return
     }
@@ -259,6 +192,21 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
     response.writeHead(answered.status, answered.headers)
     await send(answered.body, response, gone.signal)
   }
+}
+
+const secureOptions = ({ cert, key, ca, clientCa = ca, requireClientCertificate = false }: FakeApiTls) => ({
+  cert,
+  key,
+  ca: clientCa,
+  requestCert: requireClientCertificate,
+  // Who has no certificate gets an answer, not a broken handshake: the API server says 401.
+  rejectUnauthorized: false,
+})
+
+function ownTls(): FakeApiTls {
+  const authority = createTestAuthority()
+  const hosts = ['localhost', '127.0.0.1', '::1']
+  return { ...authority.issue({ commonName: 'fake-api-server', hosts }), ca: authority.ca }
 }
 
 const QUIET = {
@@ -280,101 +228,4 @@ function resourceOf(kind: string): Resource {
     )
   }
   return found
-}
-
-async function textOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
-}
-
-const flat = (headers: IncomingMessage['headers']): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      Array.isArray(value) ? value.join(', ') : (value ?? ''),
-    ]),
-  )
-
-const LARGE = 64 * 1024
-
-async function send(
-  body: FakeApiAnswer['body'],
-  response: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
-  if (typeof body === 'string') {
-    response.end(body)
-    return
-  }
-  response.flushHeaders()
-  if (!(Symbol.asyncIterator in body)) {
-    let gathered = ''
-    for (const piece of body) {
-      gathered += piece
-      if (gathered.length < LARGE) continue
-      if (!response.write(gathered)) await Promise.race([once(response, 'drain'), once(response, 'close')])
-      gathered = ''
-      if (signal.aborted) return
-    }
-    response.end(gathered)
-    return
-  }
-  for await (const piece of endedBy(body, signal)) {
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
-  }
-  response.end()
-}
-
-/** The stream until the signal: a client that went away ends the watch, which is asleep. */
-async function* endedBy(body: AsyncIterable<string>, signal: AbortSignal | undefined): AsyncIterable<string> {
-  const pieces = body[Symbol.asyncIterator]()
-  const leave = (): void => void pieces.return?.()
-  if (signal?.aborted) leave()
-  signal?.addEventListener('abort', leave, { once: true })
-  try {
-    for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value
-  } finally {
-    signal?.removeEventListener('abort', leave)
-    leave()
-  }
-}
-
-/** The handler as a connection. Bytes, so that what reads them is exercised as over a socket. */
-function inMemory(
-  answer: (request: ApiRequest) => Promise<FakeApiAnswer | undefined>,
-  token: () => string | undefined,
-): ApiConnection {
-  return {
-    async request(request): Promise<ApiResponse> {
-      const bearer = token()
-      const authorization = bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
-      const answered = await answer({ ...request, headers: { ...authorization, ...request.headers } })
-      if (answered === undefined) {
-        throw new CodedError('CLUSTER_UNREACHABLE', 'the API server closed the connection', {
-          retryable: true,
-        })
-      }
-      return {
-        status: answered.status,
-        headers: answered.headers,
-        body: bytes(answered.body, request.signal),
-      }
-    },
-    close: async () => {},
-  }
-}
-
-async function* bytes(
-  body: FakeApiAnswer['body'],
-  signal: AbortSignal | undefined,
-): AsyncIterable<Uint8Array> {
-  if (typeof body === 'string') {
-    yield Buffer.from(body)
-  } else if (Symbol.asyncIterator in body) {
-    for await (const piece of endedBy(body, signal)) yield Buffer.from(piece)
-    signal?.throwIfAborted()
-  } else {
-    for (const piece of body) yield Buffer.from(piece)
-  }
 }

@@ -1,4 +1,5 @@
-import { apiVersionOf, type KubernetesObject, type Resource } from './resources.ts'
+import type { KubernetesObject } from './objects.ts'
+import { apiVersionOf, type Resource } from './resources.ts'
 
 /** How the client wants objects shown: as they are, metadata only, or as the table that kubectl prints. */
 export type View = 'whole' | 'metadata' | 'table'
