@@ -69,7 +69,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     gets: role('legacy-default'),
   },
   {
-    kind: 'role that its namespace forbids',
+    kind: 'namespace forbids the role',
     pod: 'sandbox/greedy',
     short: { ip: address(7), role: 'shop-api' },
     ask: sdk,
@@ -97,7 +97,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     gets: undefined,
   },
   {
-    kind: 'asks before its address is known',
+    kind: 'address not known yet',
     pod: 'jobs/early',
     short: { ip: address(11), role: 'jobs-runner' },
     ask: sdk,
@@ -105,7 +105,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     gets: role('jobs-runner'),
   },
   {
-    kind: 'its address was another pod’s a second ago',
+    kind: 'address of a pod just gone',
     pod: 'jobs/newcomer',
     short: { ip: address(12), role: 'jobs-newcomer' },
     ask: sdk,

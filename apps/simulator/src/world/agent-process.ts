@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { BoundAddress, BoundAddresses } from '@kube2iam-ts/agent-runtime'
 
 export interface AgentProcessOptions {
   /** For messages and the name of its files: the node. */
@@ -55,12 +56,7 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       // Nothing of the caller's AWS set-up may reach the agent.
-      env: {
-        PATH: process.env['PATH'] ?? '',
-        AWS_CONFIG_FILE: '/dev/null',
-        AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
-        ...options.env,
-      },
+      env: { PATH: process.env['PATH'] ?? '', ...options.env },
     },
   )
   const log: string[] = []
@@ -133,13 +129,12 @@ interface Ports {
 /** What the agent wrote to its ports file; `undefined` until it has. */
 function readPorts(file: string): Ports | undefined {
   if (!existsSync(file)) return undefined
-  try {
-    const { pods, metrics } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Ports>
-    return typeof pods === 'string' && typeof metrics === 'string' ? { pods, metrics } : undefined
-  } catch {
-    return undefined
-  }
+  const { metadata, status } = JSON.parse(readFileSync(file, 'utf8')) as BoundAddresses
+  return { pods: urlOf(metadata), metrics: urlOf(status) }
 }
+
+const urlOf = ({ host, port }: BoundAddress): string =>
+  `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 
 async function isReady(metricsUrl: string): Promise<boolean> {
   try {
