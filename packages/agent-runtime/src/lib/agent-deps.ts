@@ -1,0 +1,75 @@
+import type {
+  Clock,
+  NamespaceRecord,
+  PodIdentity,
+  Random,
+  Report,
+  ServiceAccountRecord,
+} from '@kube2iam-ts/core'
+import type { TokenService } from '@kube2iam-ts/credential-broker'
+import type { CaptureEvent, CaptureManager } from '@kube2iam-ts/iptables-manager'
+import type { EmulatorEvent, TokenKeys, Upstream } from '@kube2iam-ts/metadata-emulator'
+import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
+import type { ConfirmAddress, Feed } from '@kube2iam-ts/pod-registry'
+import type {
+  DaemonSetReader,
+  EventRecorder,
+  NodeTaints,
+  TokenReviewer,
+} from '@kube2iam-ts/pod-registry/kubernetes'
+import type { PolicyRule } from '@kube2iam-ts/role-policy'
+import type { Registry } from 'prom-client'
+import type { AgentSettings } from './settings/settings.ts'
+import type { AuditSink } from './telemetry/audit.ts'
+import type { Log } from './telemetry/log.ts'
+
+/** What the agent asks of the API server. */
+export interface ClusterPort {
+  readonly pods: Feed<PodIdentity>
+  readonly namespaces: Feed<NamespaceRecord>
+  /** Followed only with `--service-account-roles`. */
+  readonly serviceAccounts: Feed<ServiceAccountRecord>
+  /** Used only with `--resolve-duplicate-cache-ips`. */
+  readonly confirm?: ConfirmAddress
+  /** The others are used where settings ask for what they do. */
+  readonly events?: EventRecorder
+  readonly taints?: Pick<NodeTaints, 'remove'>
+  readonly tokenReviewer?: TokenReviewer
+  readonly daemonSets?: DaemonSetReader
+  close(): Promise<void>
+}
+
+/** STS, and what it holds open. */
+export interface TokenServicePort extends TokenService {
+  close?(): Promise<void>
+}
+
+/** The rules that bring pods' packets here. */
+export type CapturePort = Pick<CaptureManager, 'start' | 'status' | 'setPods' | 'remove' | 'stop'>
+
+/** What the process says of itself. */
+export interface ProcessStats {
+  residentBytes(): number
+  cpuSeconds(): number
+}
+
+/** Everything outside the agent. The binary passes the real things, the simulator its own, tests fakes. */
+export interface AgentDeps {
+  readonly settings: AgentSettings
+  readonly rules?: readonly PolicyRule[]
+  readonly build: { readonly version: string; readonly commit: string; readonly date: string }
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Where metrics are made. */
+  readonly metrics: Registry
+  readonly audit?: AuditSink
+  readonly process: ProcessStats
+  readonly cluster: ClusterPort
+  readonly tokenService: TokenServicePort
+  readonly tokenKeys: TokenKeys
+  readonly createUpstream: (report: Report<EmulatorEvent>) => Upstream
+  /** Absent unless `--iptables`. */
+  readonly createCapture?: (report: Report<CaptureEvent>) => CapturePort
+  readonly listen: (options: ListenOptions) => Promise<Listener>
+}

@@ -1,0 +1,271 @@
+import { type IpAddress, isCoded, type PodIdentity, type Report } from '@kube2iam-ts/core'
+import type { Broker, SessionOwner } from '@kube2iam-ts/credential-broker'
+import type {
+  Caller,
+  CallerAnswer,
+  CredentialsAnswer,
+  CredentialService,
+  Patience,
+  RefusalCode,
+  Refused,
+} from '@kube2iam-ts/metadata-emulator'
+import type { Lookup, PodRegistry } from '@kube2iam-ts/pod-registry'
+import type { Denial, Granted, Policy } from '@kube2iam-ts/role-policy'
+import type { Changes } from './changes.ts'
+import type { TokenIdentities } from './kubernetes/token-identities.ts'
+import { refusalOfDenial, refusalOfLookup, refusalOfSts } from './refusals.ts'
+
+export type CredentialServiceEvent =
+  /** `by`: a request of the pod, or the agent looking ahead when the pod appeared. */
+  | {
+      readonly kind: 'denied'
+      readonly pod: PodIdentity
+      readonly denial: Denial
+      readonly by: 'request' | 'prefetch'
+    }
+  | { readonly kind: 'would-deny'; readonly pod: PodIdentity; readonly denial: Denial }
+  /** The session is not what settings or annotations wish for (a duration that was cut, a name that was shortened). */
+  | { readonly kind: 'warned'; readonly pod: PodIdentity; readonly message: string }
+  | (StsTrouble & { readonly kind: 'sts-refused' })
+  | (StsTrouble & { readonly kind: 'sts-unavailable' })
+  | { readonly kind: 'pod-ambiguous'; readonly pods: readonly PodIdentity[] }
+  | { readonly kind: 'pod-unknown'; readonly code: RefusalCode }
+  /** The address was another pod's by the time that there was an answer. */
+  | { readonly kind: 'moved'; readonly pod: PodIdentity }
+
+interface StsTrouble {
+  readonly pod: PodIdentity
+  readonly role: string
+  readonly code: string
+  readonly message: string
+}
+
+export interface CredentialServiceOptions {
+  readonly registry: Pick<PodRegistry, 'lookup' | 'waitFor'>
+  /** Asked each time, because discovering the base ARN makes a new policy. */
+  readonly policy: () => Policy
+  readonly broker: Pick<Broker, 'credentials'>
+  /** Told whenever something becomes known that decisions wait for. */
+  readonly changes: Changes
+  readonly report: Report<CredentialServiceEvent>
+  /** May an address that is no pod's read plain metadata? */
+  readonly listed: (address: IpAddress) => boolean
+  /** Who the bearer of a service-account token is; absent unless the container-credentials protocol is served. */
+  readonly tokens?: TokenIdentities | undefined
+}
+
+type Found = Lookup & { readonly kind: 'found' }
+type Settled = { readonly kind: 'granted'; readonly found: Found; readonly granted: Granted } | Refused
+
+/**
+ * The one place where registry, policy and broker meet: address → pod → grant → credentials, each step taking the
+ * last one's value, so that nothing can be decided for one pod and answered to another.
+ */
+export function createCredentialService(options: CredentialServiceOptions): CredentialService {
+  const { registry, policy, broker, changes, report, listed, tokens } = options
+  const remembered = createDecisionMemory()
+
+  async function byAddress(
+    address: IpAddress,
+    requested: string | undefined,
+    patience: Patience,
+  ): Promise<Settled> {
+    const lookup = await known(address, patience)
+    if (lookup.kind !== 'found') return refusedLookup(lookup)
+    return decide(lookup, () => registry.lookup(address), { requested, identifiedBy: 'address' }, patience)
+  }
+
+  /** Who the address is, waiting only where nobody is known there yet. */
+  async function known(address: IpAddress, patience: Patience): Promise<Lookup> {
+    const now = registry.lookup(address)
+    if (now.kind === 'found') return now
+    try {
+      return await registry.waitFor(address, patience)
+    } catch (error) {
+      // The client hung up: what it is answered reaches nobody.
+      if (isCoded(error, 'ABORTED')) return registry.lookup(address)
+      throw error
+    }
+  }
+
+  /** Decides, and decides again each time something becomes known, until there is a decision or no patience left. */
+  async function decide(
+    first: Found,
+    again: () => Lookup,
+    request: { readonly requested: string | undefined; readonly identifiedBy: 'address' | 'token' },
+    patience: Patience,
+  ): Promise<Settled> {
+    let found = first
+    for (;;) {
+      const { pod } = found
+      const current = policy()
+      const decision = remembered(current, found, request)
+      switch (decision.kind) {
+        case 'granted':
+          for (const denial of decision.wouldDeny) report({ kind: 'would-deny', pod, denial })
+          for (const message of decision.warnings) report({ kind: 'warned', pod, message })
+          return { kind: 'granted', found, granted: decision }
+        case 'denied':
+          report({ kind: 'denied', pod, denial: decision, by: 'request' })
+          return refused(refusalOfDenial(decision.code), pod, decision.role)
+        case 'wait':
+          break
+        default:
+          return decision satisfies never
+      }
+      // Where the engine cannot be loaded, the deadline ends the wait.
+      if (decision.for === 'pattern-engine') current.prepare().then(changes.notify, () => {})
+      if (!(await changes.next(patience))) return refused('not-ready', pod)
+      const now = again()
+      if (now.kind !== 'found') return refusedLookup(now)
+      if (now.pod.uid !== pod.uid) return moved(pod)
+      found = now
+    }
+  }
+
+  async function issue(
+    { found, granted }: Settled & { readonly kind: 'granted' },
+    again: () => Lookup,
+    patience: Patience,
+  ): Promise<CredentialsAnswer> {
+    const { pod } = found
+    const { role, grant } = granted
+    const request = {
+      owner: ownerOf(pod),
+      deadline: patience.deadline,
+      get signal() {
+        return patience.signal
+      },
+    }
+    const answer = await broker.credentials(grant, request)
+    switch (answer.kind) {
+      case 'credentials': {
+        // The call may have taken a while: the address may be another pod's by now.
+        const now = again()
+        if (now.kind !== 'found' || now.pod.uid !== pod.uid) return moved(pod)
+        return { kind: 'credentials', role, credentials: answer.credentials, caller: callerOf(now) }
+      }
+      case 'denied':
+        report({ kind: 'sts-refused', pod, role: role.text, code: answer.code, message: answer.message })
+        return refused('sts-denied', pod, role.text)
+      case 'unavailable':
+        report({ kind: 'sts-unavailable', pod, role: role.text, code: answer.code, message: answer.message })
+        return refused(refusalOfSts(answer.code), pod, role.text)
+      default:
+        return answer satisfies never
+    }
+  }
+
+  function refusedLookup(lookup: Exclude<Lookup, Found>): Refused {
+    const code = refusalOfLookup(lookup)
+    if (lookup.kind === 'ambiguous') report({ kind: 'pod-ambiguous', pods: lookup.pods })
+    else report({ kind: 'pod-unknown', code })
+    return { kind: 'refused', code, role: undefined, pod: undefined }
+  }
+
+  function moved(pod: PodIdentity): Refused {
+    report({ kind: 'moved', pod })
+    return { kind: 'refused', code: 'pod-unknown', role: undefined, pod: undefined }
+  }
+
+  const callerAnswer = (lookup: Lookup, address: IpAddress): CallerAnswer => {
+    if (lookup.kind === 'found') return { kind: 'pod', caller: callerOf(lookup) }
+    return listed(address) ? { kind: 'listed' } : { kind: 'unknown' }
+  }
+
+  return {
+    callerAt: (address) => callerAnswer(registry.lookup(address), address),
+
+    async waitForCaller(address, patience) {
+      const now = callerAnswer(registry.lookup(address), address)
+      return now.kind === 'unknown' ? callerAnswer(await known(address, patience), address) : now
+    },
+
+    async roleFor(address, patience) {
+      const settled = await byAddress(address, undefined, patience)
+      if (settled.kind === 'refused') return settled
+      return { kind: 'role', role: settled.granted.role, caller: callerOf(settled.found) }
+    },
+
+    async credentialsFor(address, requested, patience) {
+      const settled = await byAddress(address, requested, patience)
+      return settled.kind === 'refused' ? settled : issue(settled, () => registry.lookup(address), patience)
+    },
+
+    async credentialsForToken(token, address, patience) {
+      const identity = (await tokens?.identify(token, patience)) ?? { kind: 'invalid' }
+      if (identity.kind === 'invalid') return { kind: 'refused', code: 'token-invalid' }
+      if (identity.kind === 'unavailable')
+        return { kind: 'refused', code: 'not-ready', role: undefined, pod: undefined }
+      const again = (): Lookup => identity.lookup()
+      const lookup = again()
+      if (lookup.kind !== 'found') return refusedLookup(lookup)
+      // Where the address is a pod's, both proofs must name the same one. Where it is none, the token alone counts: it
+      // is how host-network pods are told apart, whose address is the node's.
+      const holder = registry.lookup(address)
+      const holders = holder.kind === 'found' ? [holder.pod] : holder.kind === 'ambiguous' ? holder.pods : []
+      if (holders.length > 0 && !holders.some(({ uid }) => uid === lookup.pod.uid)) {
+        return { kind: 'refused', code: 'token-mismatch' }
+      }
+      const settled = await decide(lookup, again, { requested: undefined, identifiedBy: 'token' }, patience)
+      return settled.kind === 'refused' ? settled : issue(settled, again, patience)
+    },
+  }
+}
+
+/**
+ * What was granted to a pod's record is granted again while the record, its namespace's, its service account's and the
+ * policy are the same objects: each is replaced, never changed, when something about it changes.
+ */
+function createDecisionMemory() {
+  interface Remembered {
+    readonly policy: Policy
+    readonly found: Found
+    readonly request: { readonly requested: string | undefined; readonly identifiedBy: 'address' | 'token' }
+    readonly decision: Granted
+  }
+  const memory = new WeakMap<PodIdentity, { list?: Remembered; document?: Remembered }>()
+  return (policy: Policy, found: Found, request: Remembered['request']) => {
+    const { pod, namespace, serviceAccount } = found
+    const slot = request.requested === undefined ? 'list' : 'document'
+    const entry = memory.get(pod)
+    const last = entry?.[slot]
+    if (
+      last !== undefined &&
+      last.policy === policy &&
+      last.found.namespace === namespace &&
+      last.found.serviceAccount === serviceAccount &&
+      last.request.requested === request.requested &&
+      last.request.identifiedBy === request.identifiedBy
+    ) {
+      return last.decision
+    }
+    const decision = policy.decide({ pod, namespace, serviceAccount, ...request })
+    if (decision.kind === 'granted')
+      memory.set(pod, { ...entry, [slot]: { policy, found, request, decision } })
+    return decision
+  }
+}
+
+const refused = (code: RefusalCode, pod: PodIdentity, role?: string): Refused => ({
+  kind: 'refused',
+  code,
+  role,
+  pod: `${pod.namespace}/${pod.name}`,
+})
+
+/** For whom the broker holds a session. */
+export const ownerOf = ({ uid, namespace, name, serviceAccount }: PodIdentity): SessionOwner => ({
+  uid,
+  namespace,
+  name,
+  serviceAccount,
+})
+
+const callerOf = ({ pod, boundAt }: Found): Caller => ({
+  uid: pod.uid,
+  namespace: pod.namespace,
+  name: pod.name,
+  createdAt: pod.createdAt.getTime(),
+  boundAt,
+})

@@ -1,0 +1,118 @@
+import { type Clock, type IpAddress, type Report } from '@kube2iam-ts/core'
+import type { Emulator, EmulatorEvent, EmulatorRequest, Handler, Reply } from '@kube2iam-ts/metadata-emulator'
+import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
+import type { BoundAddresses } from './agent-events.ts'
+import type { AgentSettings } from './settings/settings.ts'
+import { answerStatus, type StatusScope, type StatusSources } from './status-routes.ts'
+
+export interface ListenersOptions {
+  readonly settings: AgentSettings
+  readonly emulator: Emulator
+  readonly status: StatusSources
+  readonly listen: (options: ListenOptions) => Promise<Listener>
+  readonly clock: Clock
+  readonly report: Report<EmulatorEvent>
+}
+
+export interface Listeners {
+  readonly addresses: BoundAddresses
+  /** Connections open now, of pods and others. */
+  connections(): number
+  close(drainMs: number): Promise<void>
+}
+
+/** Every interface: `::` takes IPv4 too where the node has IPv6, and is refused where it has not. */
+const EVERYWHERE = '0.0.0.0'
+
+/** Whether health and metrics are on the port that pods reach. Two ports that the system chooses are two. */
+export const sharesPort = ({ metricsPort, appPort }: AgentSettings): boolean =>
+  metricsPort === undefined || (metricsPort === appPort && appPort !== 0)
+
+/** Opens what the agent listens on, or nothing: where one address cannot be had, the others are closed again. */
+export async function openListeners(options: ListenersOptions): Promise<Listeners> {
+  const { settings, emulator, status, listen, clock, report } = options
+  const opened: Listener[] = []
+  const shares = sharesPort(settings)
+  const podsHost = settings.bindAddress ?? settings.hostIp ?? EVERYWHERE
+  const open = async (handler: Handler, host: string, port: number): Promise<Listener> => {
+    const limits = { connectionsPerPeer: settings.podConnections }
+    const listener = await listen({ handler, host, port, reusePort: port !== 0, clock, report, limits })
+    opened.push(listener)
+    return listener
+  }
+  try {
+    const own = withContainerProtocol(settings, emulator)
+    const metadata = await open(
+      withStatus(own, status, shares ? 'shared' : 'probe'),
+      podsHost,
+      settings.appPort,
+    )
+    const metricsPort = settings.metricsPort
+    const statusListener =
+      shares || metricsPort === undefined
+        ? metadata
+        : await open(
+            withStatus(undefined, status, 'private'),
+            settings.metricsAddress ?? EVERYWHERE,
+            metricsPort,
+          )
+    const container =
+      settings.containerCredentials && settings.containerCredentialsPort !== undefined
+        ? await open(emulator.container, podsHost, settings.containerCredentialsPort)
+        : undefined
+    return {
+      addresses: {
+        metadata: boundAt(metadata),
+        status: boundAt(statusListener),
+        container: container && boundAt(container),
+      },
+      connections: () => opened.reduce((sum, { connections }) => sum + connections, 0),
+      close: (drainMs) => closeAll(opened, drainMs),
+    }
+  } catch (error) {
+    await closeAll(opened, 0)
+    throw error
+  }
+}
+
+const boundAt = ({ host, port }: Listener) => ({ host, port })
+
+const closeAll = async (listeners: readonly Listener[], drainMs: number): Promise<void> => {
+  await Promise.all(listeners.map((listener) => listener.close({ drainMs })))
+}
+
+/**
+ * The redirection sends the container-credentials addresses to the same port. The Host header tells what a client
+ * means; a pod may write what it likes there, because each protocol has its own proof of who asks.
+ */
+function withContainerProtocol(settings: AgentSettings, { metadata, container }: Emulator): Handler {
+  if (!settings.containerCredentials) return metadata
+  const hosts = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'])
+  return (request) => (hosts.has(request.headers.host ?? '') ? container(request) : metadata(request))
+}
+
+/** Serves the status routes of this kind of listener, and everything else by `next`. */
+function withStatus(
+  next: Handler | undefined,
+  sources: StatusSources,
+  listener: StatusScope['listener'],
+): Handler {
+  return async (request) => {
+    const { target } = request
+    // Pods' requests begin with a version; this keeps them off the slower path.
+    if (next !== undefined && !/^\/(healthz|readyz|metrics|debug)/.test(target)) return next(request)
+    const answer = await answerStatus(target, sources, { listener, local: isLocal(request.peer) })
+    if (answer !== undefined) return reply(request, answer.status, answer.contentType, answer.body)
+    return next === undefined ? reply(request, 404, 'text/plain', '') : next(request)
+  }
+}
+
+const isLocal = (peer: IpAddress): boolean => peer === '::1' || peer.startsWith('127.')
+
+function reply({ method }: EmulatorRequest, status: number, contentType: string, text: string): Reply {
+  if (method !== 'GET' && method !== 'HEAD') {
+    return { status: 405, headers: ['Allow', 'GET, HEAD', 'Content-Length', '0'], body: Buffer.alloc(0) }
+  }
+  const body = Buffer.from(text)
+  return { status, headers: ['Content-Type', contentType, 'Content-Length', String(body.length)], body }
+}

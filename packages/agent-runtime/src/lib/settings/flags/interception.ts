@@ -1,0 +1,111 @@
+import type { Flag, FlagGroup } from '../flag.ts'
+import { choice, duration, ip, name, optional, text, toggle, toggleOr } from '../flag-kinds.ts'
+
+const flag = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({ group: 'interception', ...row })
+const telemetry = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({
+  group: 'telemetry' satisfies FlagGroup,
+  ...row,
+})
+
+/** How pods' packets come to the agent. */
+export const interceptionFlags = {
+  iptables: flag({
+    name: 'iptables',
+    kind: toggle,
+    default: 'false',
+    doc: "Put the rules in place that send pods' metadata requests here, keep them, and be ready only when they work. Needs --host-ip.",
+    kube2iam: {
+      difference:
+        'Chains of its own, IPv6 too, repaired when somebody changes them, never removed by a restart; kube2iam appends one rule once.',
+    },
+  }),
+  hostIp: flag({
+    name: 'host-ip',
+    kind: optional(ip),
+    default: '',
+    doc: 'Address of this node that the rules send to and the agent listens on; status.hostIP in a DaemonSet.',
+    kube2iam: {},
+    example: '$(HOST_IP)',
+  }),
+  hostInterface: flag({
+    name: 'host-interface',
+    kind: name('an interface', /^!?[A-Za-z0-9_.@-]{1,15}\+?$/, 'cali+, cni0, !eth0 or auto'),
+    default: 'auto',
+    doc: "Interface that pods' packets come in by; + at the end stands for any rest, ! excludes. auto finds out from the node.",
+    kube2iam: {
+      default: 'docker0',
+      difference:
+        'Found out from the node by default. An interface that carries no pod is warned about and keeps the agent from being ready.',
+    },
+  }),
+  iptablesBackend: flag({
+    name: 'iptables-backend',
+    kind: choice('auto', 'nft', 'iptables-nft', 'iptables-legacy'),
+    default: 'auto',
+    doc: 'What the rules are made with: iptables-nft, iptables-legacy or nftables itself (nft). auto takes what the node already uses.',
+  }),
+  iptablesCleanup: flag({
+    name: 'iptables-cleanup',
+    kind: toggleOr({ true: 'always', false: 'never' }, 'auto', 'always', 'never'),
+    default: 'auto',
+    doc: "Whether stopping removes the rules: auto only when the DaemonSet itself is being deleted; always and never as they say. Without the rules pods reach the node's role.",
+  }),
+  daemonset: flag({
+    name: 'daemonset',
+    kind: optional(name('a DaemonSet', /^[a-z0-9.-]+\/[a-z0-9.-]+$/, 'kube-system/kube2iam')),
+    default: '',
+    doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted. Unset: the rules stay.",
+    example: 'kube-system/kube2iam',
+  }),
+  iptablesInterval: flag({
+    name: 'iptables-interval',
+    kind: duration(100, 600_000),
+    default: '10s',
+    doc: 'How often the rules are looked at, beside reacting to changes at once.',
+  }),
+}
+
+/** What the agent says of itself. */
+export const telemetryFlags = {
+  logFormat: telemetry({
+    name: 'log-format',
+    kind: choice('text', 'json'),
+    default: 'text',
+    doc: 'Format of the log: text (key=value) or json.',
+    kube2iam: { difference: 'A word that is neither is refused; kube2iam takes it for text.' },
+  }),
+  logLevel: telemetry({
+    name: 'log-level',
+    kind: choice('trace', 'debug', 'info', 'warn', 'warning', 'error', 'fatal', 'panic'),
+    default: 'info',
+    doc: 'Least level that is logged.',
+    kube2iam: {},
+  }),
+  verbose: telemetry({
+    name: 'verbose',
+    kind: toggle,
+    default: 'false',
+    doc: 'Log at debug level, whatever --log-level says.',
+    kube2iam: {},
+  }),
+  debug: telemetry({
+    name: 'debug',
+    kind: toggle,
+    default: 'false',
+    doc: 'Serve /debug/store, on the metrics port only and to the node itself only.',
+    kube2iam: { difference: 'Not on the port that pods reach; needs a --metrics-port of its own.' },
+  }),
+  version: telemetry({
+    name: 'version',
+    kind: toggle,
+    default: 'false',
+    doc: 'Print the version and exit.',
+    kube2iam: {},
+  }),
+  config: telemetry({
+    name: 'config',
+    kind: text,
+    default: '',
+    doc: 'YAML file with settings by these names, and with policy rules. The command line and the environment win.',
+  }),
+}

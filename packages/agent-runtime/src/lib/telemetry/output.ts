@@ -1,0 +1,12 @@
+import type { AuditSink } from './audit.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { ObjectEvents } from '../kubernetes/object-events.ts'
+
+/** Where events end. */
+export interface Output {
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly audit: AuditSink
+  readonly objectEvents: Pick<ObjectEvents, 'record' | 'forget'>
+}

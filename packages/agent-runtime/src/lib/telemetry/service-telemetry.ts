@@ -1,0 +1,121 @@
+import type { Clock, PodIdentity, Report } from '@kube2iam-ts/core'
+import type { DenialCode } from '@kube2iam-ts/role-policy'
+import type { CredentialServiceEvent } from '../credential-service.ts'
+import { aboutPod } from '../kubernetes/object-events.ts'
+import type { Output } from './output.ts'
+
+/** What an event on the pod is called, where its owner can do something about the denial. */
+const EVENT_REASONS: Readonly<Record<DenialCode, string | undefined>> = {
+  // A pod without a role that asks for one is an SDK that tries everything: nothing to warn of.
+  'no-role': undefined,
+  'host-network': 'HostNetworkHasNoRole',
+  'annotation-empty': 'RoleAnnotationEmpty',
+  'annotation-invalid': 'RoleAnnotationInvalid',
+  'base-arn-missing': 'RoleAnnotationIncomplete',
+  'role-mismatch': 'OtherRoleRequested',
+  'namespace-annotation-invalid': 'NamespaceRolesInvalid',
+  'namespace-denied': 'RoleForbiddenByNamespace',
+  'rule-denied': 'RoleForbiddenByRule',
+  'external-id-invalid': 'ExternalIdInvalid',
+  'external-id-required': 'ExternalIdRequired',
+  'session-invalid': 'SessionInvalid',
+}
+
+/** The same thing about the same pod is logged again at most this often; metrics count every time. */
+const REPEAT_MS = 60_000
+const MOST_REMEMBERED = 2_000
+
+/** Refusals and doubts of the credential service as lines, metrics, audit records and events on the pods. */
+export function createServiceTelemetry(
+  { log, metrics, audit, objectEvents }: Output,
+  { clock, clusterName }: { readonly clock: Clock; readonly clusterName: string | undefined },
+): Report<CredentialServiceEvent> {
+  const saidAt = new Map<string, number>()
+  const isNews = (key: string): boolean => {
+    const now = clock.monotonic()
+    const before = saidAt.get(key)
+    if (before !== undefined && now - before < REPEAT_MS) return false
+    if (saidAt.size >= MOST_REMEMBERED) saidAt.clear()
+    saidAt.set(key, now)
+    return true
+  }
+
+  return (event) => {
+    switch (event.kind) {
+      case 'denied': {
+        const { pod, denial } = event
+        if (event.by === 'request') metrics.denials.inc({ code: denial.code })
+        if (!isNews(`${pod.uid} ${denial.code} ${denial.message}`)) return
+        const { code, message, role } = denial
+        log.write(code === 'no-role' ? 'info' : 'warn', 'role denied', { ...who(pod), code, message, role })
+        audit({
+          time: new Date(clock.now()).toISOString(),
+          action: 'denied',
+          pod: `${pod.namespace}/${pod.name}`,
+          uid: pod.uid,
+          serviceAccount: pod.serviceAccount,
+          role,
+          ...(clusterName === undefined ? {} : { cluster: clusterName }),
+          reason: `${code}: ${message}`,
+        })
+        const reason = EVENT_REASONS[code]
+        if (reason !== undefined) {
+          objectEvents.record({
+            subject: aboutPod(pod),
+            action: 'AssumeRole',
+            type: 'Warning',
+            reason,
+            message,
+          })
+        }
+        return
+      }
+      case 'would-deny': {
+        const { pod, denial } = event
+        metrics.wouldDeny.inc({ code: denial.code })
+        if (!isNews(`${pod.uid} would ${denial.code} ${denial.message}`)) return
+        const { code, message, role } = denial
+        return log.write('warn', 'role would be denied by enforce', { ...who(pod), code, message, role })
+      }
+      case 'warned': {
+        const { pod, message } = event
+        if (!isNews(`${pod.uid} warned ${message}`)) return
+        return log.write('warn', 'session is not as wished', { ...who(pod), message })
+      }
+      case 'sts-refused':
+      case 'sts-unavailable':
+        // The broker's own event has the line; this is who met it, for whoever debugs a pod.
+        return log.write('debug', 'request met no session', {
+          ...who(event.pod),
+          role: event.role,
+          code: event.code,
+          message: event.message,
+        })
+      case 'pod-ambiguous': {
+        metrics.podAmbiguous.inc()
+        const pods = event.pods.map((pod) => `${pod.namespace}/${pod.name}`)
+        if (!isNews(`ambiguous ${pods.join(' ')}`)) return
+        for (const pod of event.pods) {
+          objectEvents.record({
+            subject: aboutPod(pod),
+            action: 'AssumeRole',
+            type: 'Warning',
+            reason: 'AddressAmbiguous',
+            message:
+              'more than one live pod claims this address, so that nobody gets credentials by it until one is gone',
+          })
+        }
+        return log.write('warn', 'address is claimed by more than one pod', { pods })
+      }
+      case 'pod-unknown':
+        metrics.podUnknown.inc()
+        return
+      case 'moved':
+        return log.write('info', 'pod went while it waited', who(event.pod))
+      default:
+        return event satisfies never
+    }
+  }
+}
+
+const who = (pod: PodIdentity) => ({ pod: `${pod.namespace}/${pod.name}`, uid: pod.uid })
