@@ -116,7 +116,8 @@ export function createFakeInstance(options: FakeInstanceOptions = {}): FakeInsta
       const expires = tokens.get(String(token))
       if (expires === undefined || expires <= clock.now()) return { status: 401, body: '' }
       const left = Math.floor((expires - clock.now()) / 1000)
-      return { ...read(path), headers: { 'X-Aws-Ec2-Metadata-Token-Ttl-Seconds': String(left) } }
+      const found = read(path)
+      return { ...found, headers: { ...found.headers, 'X-Aws-Ec2-Metadata-Token-Ttl-Seconds': String(left) } }
     }
     return read(path)
   }

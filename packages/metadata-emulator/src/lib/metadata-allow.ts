@@ -131,10 +131,13 @@ export const METADATA_PRESETS: readonly PresetDescription[] = [
   },
 ]
 
+/** The unsigned description of the instance; `region` serves what is left of it after taking the rest away. */
+export const IDENTITY_DOCUMENT = 'dynamic/instance-identity/document'
+
 /** Single paths that no preset contains, because each gives away more than facts: named one by one or not at all. */
 const SECRET_PATHS = [
   'user-data',
-  'dynamic/instance-identity/document',
+  IDENTITY_DOCUMENT,
   'dynamic/instance-identity/pkcs7',
   'dynamic/instance-identity/rsa2048',
   'dynamic/instance-identity/dsa2048',
@@ -194,11 +197,13 @@ function matcher(
 ): MetadataAllow {
   const exact = new Set(paths.filter((path) => !path.includes('<')))
   const shaped = paths.filter((path) => path.includes('<')).map((path) => path.split('/'))
+  const reducedIdentityDocument = names.includes('region') && !exact.has(IDENTITY_DOCUMENT)
+  const listed = reducedIdentityDocument ? [...paths, IDENTITY_DOCUMENT] : paths
   const instanceListed = new Set(shaped.map((segments) => segments.slice(0, shapeIndex(segments)).join('/')))
   return {
     names,
     insecure,
-    reducedIdentityDocument: names.includes('region') && !exact.has('dynamic/instance-identity/document'),
+    reducedIdentityDocument,
     allows: (below) =>
       !isNeverServed(below) &&
       (insecure !== undefined ||
@@ -209,7 +214,7 @@ function matcher(
       if (insecure !== undefined) return undefined
       const at = below === '' ? [] : below.split('/')
       const children = new Set<string>()
-      for (const path of paths) {
+      for (const path of listed) {
         const segments = path.split('/')
         const child = segments[at.length]
         if (child === undefined || child.startsWith('<') || !fits(at, segments, false)) continue

@@ -2,6 +2,7 @@ import { type Answer, empty, text } from './answer.ts'
 import type { Patience } from './credential-service.ts'
 import { IMDS_VERSIONS } from './imds-versions.ts'
 import { reducedIdentityDocument } from './imds-body.ts'
+import { IDENTITY_DOCUMENT } from './metadata-allow.ts'
 import { isUpstreamError } from './upstream-error.ts'
 import type { EmulatorSettings } from './settings.ts'
 import type { Upstream, UpstreamAnswer } from './upstream-port.ts'
@@ -12,8 +13,6 @@ export interface TreeRoutes {
   metaDataIndex(version: string, hasRole: boolean, patience: Patience): Promise<Answer>
   read(path: string, below: string, patience: Patience): Promise<Answer>
 }
-
-const IDENTITY_DOCUMENT = 'dynamic/instance-identity/document'
 
 /** Everything that is not credentials: indexes of what is allowed, and what is allowed itself. */
 export function createTreeRoutes(options: { upstream: Upstream; settings: EmulatorSettings }): TreeRoutes {

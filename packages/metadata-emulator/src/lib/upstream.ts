@@ -81,7 +81,7 @@ export function createInstanceMetadata(options: InstanceMetadataOptions): Upstre
         if (status === 401) throw upstreamUnavailable('the metadata service refuses its own token')
         return answer
       } catch (error) {
-        throw isCoded(error)
+        throw isCoded(error, 'UPSTREAM_UNAVAILABLE')
           ? error
           : upstreamUnavailable(`the metadata service at ${origin} did not answer`, error)
       } finally {
