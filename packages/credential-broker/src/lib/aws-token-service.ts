@@ -1,12 +1,22 @@
-import { Agent } from 'node:http'
-import { Agent as TlsAgent } from 'node:https'
-import type { AssumeRoleCommandInput, AssumeRoleCommandOutput, STSClient } from '@aws-sdk/client-sts'
-import { aborted, type Clock, CodedError, type Grant, Secret, systemClock } from '@kube2iam-ts/core'
-import type { NodeCredentialsProvider } from './node-credentials.ts'
-import { toStsError } from './sts-errors.ts'
+import {
+  aborted,
+  type Clock,
+  CodedError,
+  type Grant,
+  ignoreReports,
+  isCoded,
+  type Report,
+  type RoleArn,
+} from '@kube2iam-ts/core'
+import { callAssumeRole } from './assume-role-call.ts'
+import { keepCredentials } from './kept-credentials.ts'
+import type { NodeCredentials, NodeCredentialsProvider } from './node-credentials.ts'
+import { createStsConnection, type StsConnectionOptions } from './sts-connection.ts'
+import { reasonOf, serverDateOf, toStsError } from './sts-errors.ts'
 import type { IssuedSession, TokenService } from './token-service.ts'
+import type { TokenServiceEvent } from './token-service-events.ts'
 
-export interface AwsTokenServiceOptions {
+export interface AwsTokenServiceOptions extends StsConnectionOptions {
   clock: Clock
   nodeCredentials: NodeCredentialsProvider
   /**
@@ -14,28 +24,16 @@ export interface AwsTokenServiceOptions {
    * endpoint, signed for us-east-1.
    */
   region?: string | undefined
-  /** Asked instead of AWS's own address of any region: `AWS_ENDPOINT_URL_STS`, a VPC endpoint, a test's fake. */
-  endpoint?: string | undefined
-  /** `sts-fips.…` */
-  fips?: boolean
-  /** `sts.….api.aws` */
-  dualStack?: boolean
-  /** `http(s)://…` to go through, and hosts not to (`NO_PROXY` syntax). */
-  proxy?: ProxySettings | undefined
-  /** PEM certificates to trust beside Node's own: `AWS_CA_BUNDLE`. */
-  ca?: string | undefined
-  /** For TCP and TLS together; 1,000 unless told. */
-  connectTimeoutMs?: number
-  /** For one whole call; 5,000 unless told. */
-  requestTimeoutMs?: number
-  /** Connections kept open at most; 16 unless told. */
-  maxConnections?: number
+  /** A role that is assumed first, and from which the pods' roles are assumed. */
+  intermediateRole?: IntermediateRole | undefined
+  report?: Report<TokenServiceEvent>
 }
 
-export interface ProxySettings {
-  readonly http?: string | undefined
-  readonly https?: string | undefined
-  readonly none?: string | undefined
+export interface IntermediateRole {
+  readonly role: RoleArn
+  /** Names the node in CloudTrail. */
+  readonly sessionName: string
+  readonly externalId?: string | undefined
 }
 
 /** The real service. */
@@ -43,155 +41,136 @@ export interface AwsTokenService extends TokenService {
   close(): Promise<void>
 }
 
-const GLOBAL_REGION = 'us-east-1'
+/** Roles that are assumed from a role last an hour at most, and the node's own is a role as a rule. */
+const INTERMEDIATE_SECONDS = 3_600
+/** Signatures are good for five minutes to either side; a smaller skew needs no correction. */
+const CORRECTED_SKEW_MS = 4 * 60_000
 
-/** STS by the AWS SDK. It makes one attempt a call: when to try again is the broker's business. */
+/**
+ * STS by the AWS SDK. A call is tried again, once and unseen, only where the first try could not be what was meant:
+ * with newer credentials of the node, by STS's clock, or over a new connection. Everything else is the broker's.
+ */
 export function createAwsTokenService(options: AwsTokenServiceOptions): AwsTokenService {
-  const { clock, nodeCredentials, connectTimeoutMs = 1_000, requestTimeoutMs = 5_000 } = options
-  const clients = new Map<string, Promise<STSClient>>()
-  const agentOptions = { keepAlive: true, maxSockets: options.maxConnections ?? 16 }
-  const agents = { http: new Agent(agentOptions), https: new TlsAgent(agentOptions) }
-  const load = () => import('./sts-client.ts')
+  const { clock, region, intermediateRole, report = ignoreReports } = options
+  const connection = createStsConnection(options)
+  const signer =
+    intermediateRole === undefined
+      ? options.nodeCredentials
+      : keepCredentials(assumed(intermediateRole, options.nodeCredentials), clock)
 
-  async function createClient(region: string | undefined): Promise<STSClient> {
-    const { NodeHttpHandler, STSClient } = await load()
-    const { endpoint } = options
-    return new STSClient({
-      region: region ?? GLOBAL_REGION,
-      ...(endpoint === undefined ? {} : { endpoint }),
-      ...(region === undefined && endpoint === undefined ? { useGlobalEndpoint: true } : {}),
-      useFipsEndpoint: options.fips ?? false,
-      useDualstackEndpoint: options.dualStack ?? false,
-      credentials: unmemoized(nodeCredentials),
-      maxAttempts: 1,
-      // All that is given here is not looked for in the environment and in ~/.aws/config.
-      retryMode: 'standard',
-      defaultsMode: 'standard',
-      authSchemePreference: ['sigv4'],
-      userAgentAppId: async () => 'kube2iam-ts',
-      customUserAgent: [['kube2iam-ts']],
-      logger: SILENT,
-      requestHandler: new NodeHttpHandler({
-        httpAgent: agents.http,
-        httpsAgent: agents.https,
-        connectionTimeout: connectTimeoutMs,
-        requestTimeout: requestTimeoutMs,
-        throwOnRequestTimeout: true,
-      }),
-    })
+  /** The intermediate role's sessions as credentials to sign with. */
+  function assumed({ role, sessionName, externalId }: IntermediateRole, by: NodeCredentialsProvider) {
+    const grant: Grant = {
+      role,
+      sessionName,
+      durationSeconds: INTERMEDIATE_SECONDS,
+      externalId,
+      sourceIdentity: undefined,
+      tags: {},
+      transitiveTagKeys: [],
+      policyArns: [],
+      policy: undefined,
+      region: undefined,
+    }
+    const get: NodeCredentialsProvider['get'] = async ({ signal }) => {
+      try {
+        return (await assume(grant, by, signal)).credentials
+      } catch (error) {
+        if (!isCoded(error) || error.retryable) throw error
+        // Whatever the reason is, it is the agent's and no pod's: it must not be remembered as a pod's denial.
+        const message = `the intermediate role ${role.text} cannot be assumed: ${error.message}`
+        throw new CodedError('NODE_CREDENTIALS_UNAVAILABLE', message, { retryable: true, cause: error })
+      }
+    }
+    return { get }
   }
 
-  function clientFor(region: string | undefined): Promise<STSClient> {
-    const key = region ?? ''
-    const known = clients.get(key)
-    if (known !== undefined) return known
-    const client = createClient(region)
-    clients.set(key, client)
-    return client
+  async function assume(
+    grant: Grant,
+    by: NodeCredentialsProvider,
+    signal: AbortSignal,
+  ): Promise<IssuedSession> {
+    if (signal.aborted) throw aborted(signal)
+    const node = await by.get({ signal })
+    const attempt = (signed: NodeCredentials) =>
+      callAssumeRole(grant, { connection, clock, node: signed, region, signal })
+    try {
+      return await attempt(node)
+    } catch (error) {
+      const again = await otherwise(error, node, by, signal)
+      if (again === undefined) throw toStsError(error, signal)
+      try {
+        return await attempt(again)
+      } catch (second) {
+        throw toStsError(second, signal)
+      }
+    }
+  }
+
+  /** With what a failed call is to be tried again at once; `undefined`: not at all. */
+  async function otherwise(
+    error: unknown,
+    node: NodeCredentials,
+    by: NodeCredentialsProvider,
+    signal: AbortSignal,
+  ): Promise<NodeCredentials | undefined> {
+    if (signal.aborted) return undefined
+    const reason = reasonOf(toStsError(error, signal))
+    switch (reason) {
+      case 'node-credentials-expired':
+      case 'node-credentials-refused': {
+        const newer = await by.get({ signal, refused: node.accessKeyId })
+        if (newer.accessKeyId === node.accessKeyId) return undefined
+        report({
+          kind: 'node-credentials-replaced',
+          refused: node.accessKeyId,
+          accessKeyId: newer.accessKeyId,
+        })
+        return newer
+      }
+      case 'clock-skew': {
+        const date = serverDateOf(error)
+        const skewMs = date === undefined ? 0 : date.getTime() - clock.now()
+        if (Math.abs(skewMs) < CORRECTED_SKEW_MS) return undefined
+        connection.skewMs = skewMs
+        report({ kind: 'clock-corrected', skewMs })
+        return node
+      }
+      // A connection that the other side had closed while it was idle.
+      case 'connection-lost':
+        return node
+      // What is wrong with the request, not with how it was made.
+      case 'region-disabled':
+      case 'tag-session':
+      case 'duration-chained':
+      case 'duration-role':
+      case 'packed-policy':
+      case undefined:
+        return undefined
+      default:
+        return reason satisfies never
+    }
   }
 
   return {
-    async assumeRole(grant, { signal }) {
-      if (signal.aborted) throw aborted(signal)
-      let date: string | undefined
+    assumeRole: (grant, { signal }) => assume(grant, signer, signal),
+
+    async warmUp(signal) {
       try {
-        const [{ AssumeRoleCommand }, client] = await Promise.all([
-          load(),
-          clientFor(grant.region ?? options.region),
-        ])
-        const command = new AssumeRoleCommand(toInput(grant))
-        command.middlewareStack.add(
-          (next) => async (args) => {
-            const result = await next(args)
-            date = headersOf(result.response)['date']
-            return result
-          },
-          { step: 'deserialize', priority: 'low' },
-        )
-        // Signed by the injected clock: the SDK adds this to the system's.
-        client.config.systemClockOffset = clock.now() - systemClock.now()
-        return toSession(await client.send(command, { abortSignal: signal }), clock, date)
+        const { GetCallerIdentityCommand } = await import('./sts-client.ts')
+        const client = await connection.client(await signer.get({ signal }), region)
+        const { Arn = '', Account = '' } = await client.send(new GetCallerIdentityCommand({}), {
+          abortSignal: signal,
+        })
+        report({ kind: 'node-identified', arn: Arn, account: Account })
       } catch (error) {
-        throw toStsError(error, signal)
+        const { code, message } = toStsError(error, signal)
+        report({ kind: 'warm-up-failed', code, message })
       }
     },
 
-    async warmUp(signal) {
-      await Promise.allSettled([clientFor(options.region), nodeCredentials.get({ signal })])
-    },
-
     async close() {
-      for (const client of clients.values()) (await client).destroy()
-      agents.http.destroy()
-      agents.https.destroy()
+      connection.close()
     },
   }
-}
-
-const ignore = () => {}
-const SILENT = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
-
-/**
- * The SDK keeps what a provider gave it unless the provider says that it does so itself; the node's secret would
- * then lie in the heap as text for as long as it lives.
- */
-function unmemoized(provider: NodeCredentialsProvider) {
-  const resolve = async () => {
-    const node = await provider.get({ signal: new AbortController().signal })
-    return {
-      accessKeyId: node.accessKeyId,
-      secretAccessKey: node.secretAccessKey.reveal(),
-      ...(node.sessionToken === undefined ? {} : { sessionToken: node.sessionToken.reveal() }),
-    }
-  }
-  return Object.assign(resolve, { memoized: true })
-}
-
-function toInput(grant: Grant): AssumeRoleCommandInput {
-  const tags = Object.entries(grant.tags)
-  return {
-    RoleArn: grant.role.text,
-    RoleSessionName: grant.sessionName,
-    DurationSeconds: grant.durationSeconds,
-    ExternalId: grant.externalId,
-    SourceIdentity: grant.sourceIdentity,
-    Tags: tags.length === 0 ? undefined : tags.map(([Key, Value]) => ({ Key, Value })),
-    TransitiveTagKeys: grant.transitiveTagKeys.length === 0 ? undefined : [...grant.transitiveTagKeys],
-    PolicyArns: grant.policyArns.length === 0 ? undefined : grant.policyArns.map((arn) => ({ arn })),
-    Policy: grant.policy,
-  }
-}
-
-function toSession(output: AssumeRoleCommandOutput, clock: Clock, date: string | undefined): IssuedSession {
-  const { Credentials: issued, AssumedRoleUser: user, PackedPolicySize: packedPolicySize } = output
-  const serverTime = date === undefined ? Number.NaN : Date.parse(date)
-  if (
-    !issued?.AccessKeyId ||
-    !issued.SecretAccessKey ||
-    !issued.SessionToken ||
-    !issued.Expiration ||
-    Number.isNaN(issued.Expiration.getTime()) ||
-    !user?.Arn
-  ) {
-    throw new CodedError('STS_BAD_ANSWER', 'STS answered 200 without a whole set of credentials', {
-      retryable: true,
-      detail: { requestId: output.$metadata.requestId },
-    })
-  }
-  return {
-    credentials: {
-      accessKeyId: issued.AccessKeyId,
-      secretAccessKey: new Secret(issued.SecretAccessKey),
-      sessionToken: new Secret(issued.SessionToken),
-      issuedAt: new Date(clock.now()),
-      expiration: issued.Expiration,
-    },
-    assumedRoleArn: user.Arn,
-    packedPolicySize,
-    serverTime: Number.isNaN(serverTime) ? undefined : new Date(serverTime),
-  }
-}
-
-function headersOf(response: unknown): Readonly<Record<string, string>> {
-  return (response as { headers?: Record<string, string> } | undefined)?.headers ?? {}
 }

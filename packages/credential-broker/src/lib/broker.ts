@@ -55,7 +55,7 @@ export function createBroker({ tokenService, clock, random, report, ...options }
     if (entry.flight === undefined && quietUntil > now) return answerOf(held)
     const settled = keeper.fetch(entry, 'request')
     // Where STS has failed already there is no use in waiting for it again.
-    if (entry.failures === 0 && entry.denials === 0) {
+    if (entry.failures === 0 && entry.denials === 0 && calls.isHealthy(entry.grant)) {
       const deadline = Math.min(request.deadline, now + RENEWAL_PATIENCE_MS)
       await waitUntil(settled, { signal: request.signal, deadline }, clock)
     }

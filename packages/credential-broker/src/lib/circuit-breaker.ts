@@ -28,6 +28,8 @@ export interface CircuitBreaker {
   /** A probe ended without an answer that says anything (it was aborted). */
   released(): void
   readonly state: CircuitState
+  /** The last call that said anything succeeded. */
+  readonly healthy: boolean
 }
 
 /** No server can silence a node for longer. */
@@ -88,6 +90,9 @@ export function createCircuitBreaker(options: CircuitBreakerOptions): CircuitBre
     },
     get state() {
       return state
+    },
+    get healthy() {
+      return inARow === 0
     },
   }
 }

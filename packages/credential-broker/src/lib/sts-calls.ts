@@ -49,6 +49,8 @@ export interface StsCallsOptions {
 /** All calls that a node makes to STS: in their turn, within the budget, and not at all while an endpoint is down. */
 export interface StsCalls {
   begin(grant: Grant, reason: Urgency, lane: string): StsCall
+  /** Whether the endpoint answered when it was asked last. */
+  isHealthy(grant: Grant): boolean
   close(): void
 }
 
@@ -68,7 +70,8 @@ export function createStsCalls({
   const queue = createCallQueue({ clock, bucket, concurrency, capacity })
   const breakers = new Map<string, CircuitBreaker>()
 
-  function breakerOf(endpoint: string): CircuitBreaker {
+  function breakerOf(grant: Grant): CircuitBreaker {
+    const endpoint = grant.region ?? 'default'
     const known = breakers.get(endpoint)
     if (known !== undefined) return known
     const breaker = createCircuitBreaker({
@@ -139,7 +142,7 @@ export function createStsCalls({
     begin(grant, reason, lane) {
       const controller = new AbortController()
       const { signal } = controller
-      const breaker = breakerOf(grant.region ?? 'default')
+      const breaker = breakerOf(grant)
       // Asked before the queue, so that calls which will not be made cost nobody a place or a token.
       const ticket = breaker.waitMs() > 0 ? undefined : queue.enter(reason, lane)
       const run = async (): Promise<CallOutcome> => {
@@ -150,7 +153,7 @@ export function createStsCalls({
         try {
           await Promise.race([ticket.admitted, whenAborted(signal)])
           if (signal.aborted) return { kind: 'aborted' }
-          const breaker = breakerOf(grant.region ?? 'default')
+          const breaker = breakerOf(grant)
           if (breaker.admit()) return await ask(grant, breaker, signal)
           return failed(
             'CIRCUIT_OPEN',
@@ -168,6 +171,7 @@ export function createStsCalls({
         abort: () => controller.abort(),
       }
     },
+    isHealthy: (grant) => breakerOf(grant).healthy,
     close: () => queue.close(),
   }
 }

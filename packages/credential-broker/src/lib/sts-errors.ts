@@ -11,6 +11,7 @@ export type StsReason =
   | 'duration-chained'
   | 'duration-role'
   | 'packed-policy'
+  | 'connection-lost'
 
 /** The parts of an SDK error that decide. */
 interface SdkError extends Error {
@@ -35,6 +36,20 @@ const THROTTLED = new Set([
   'PriorRequestNotComplete',
 ])
 
+const CONNECTION_LOST = new Set(['ECONNRESET', 'EPIPE'])
+
+/** The finer reason of a coded error of this module. */
+export function reasonOf(error: unknown): StsReason | undefined {
+  return isCoded(error) ? (error.detail['reason'] as StsReason | undefined) : undefined
+}
+
+/** The instant of the Date header of the answer that an SDK error was made of. */
+export function serverDateOf(error: unknown): Date | undefined {
+  const header = (error as SdkError | undefined)?.$response?.headers?.['date']
+  const date = new Date(header ?? '')
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
 /** Turns whatever the SDK threw into a coded error: the only place that knows STS's own error names. */
 export function toStsError(error: unknown, signal: AbortSignal): CodedError<TokenServiceErrorCode> {
   if (signal.aborted) return aborted(signal)
@@ -55,7 +70,13 @@ export function toStsError(error: unknown, signal: AbortSignal): CodedError<Toke
     coded(code, what, retryable, error, reason === undefined ? detail : { ...detail, reason })
 
   if (status === undefined) {
-    return fail('STS_UNAVAILABLE', `STS could not be reached: ${said}`, true)
+    const lost = CONNECTION_LOST.has((error as SdkError).code ?? '')
+    return fail(
+      'STS_UNAVAILABLE',
+      `STS could not be reached: ${said}`,
+      true,
+      lost ? 'connection-lost' : undefined,
+    )
   }
   if (THROTTLED.has(name) || status === 429) {
     return fail('STS_THROTTLED', `STS throttles this account's calls: ${said}`, true)
