@@ -144,6 +144,9 @@ describe('the role of a pod', () => {
       for: 'default-role',
     })
     expect(decide({ defaultRolePending: true }, {})).toMatchObject({ kind: 'granted' })
+    expect(decide({ defaultRolePending: true, defaultRole: 'set' }, { pod: plain })).toMatchObject({
+      role: { name: 'set' },
+    })
   })
 })
 
@@ -192,6 +195,16 @@ describe('the role that a request names', () => {
     const deep = parseBaseArn('arn:aws:iam::123456789012:role/k8s/')
     expect(decide({ base: deep }, { pod, requested: 'team/app' })).toMatchObject({ kind: 'granted' })
     expect(decide({ base: deep }, { pod, requested: 'k8s/team/app' })).toMatchObject({ kind: 'granted' })
+  })
+
+  test('is compared without a base ARN too', () => {
+    const full = annotated('arn:aws:iam::123456789012:role/team/app')
+    expect(decide({ base: undefined }, { pod: full, requested: '/team/app' })).toMatchObject({
+      kind: 'granted',
+    })
+    expect(decide({ base: undefined }, { pod: full, requested: 'admin' })).toMatchObject({
+      code: 'role-mismatch',
+    })
   })
 
   test('is refused before anything has to be waited for', () => {
@@ -302,6 +315,8 @@ describe('namespace restrictions', () => {
     expect(decide(pending, full)).toMatchObject({ kind: 'granted' })
     expect(decide(missing, short)).toMatchObject({ code: 'namespace-denied' })
     expect(decide(missing, full)).toMatchObject({ kind: 'granted' })
+    const other = { pod, namespace: namespaced({ [key.allowedRoles]: '["arn:aws:iam::*:role/other"]' }) }
+    expect(decide(pending, other)).toMatchObject({ code: 'namespace-denied' })
   })
 })
 
@@ -489,6 +504,18 @@ describe('every decision', () => {
     expect(policy.decide({ ...input, namespace: undefined })).toEqual({ kind: 'wait', for: 'namespace' })
     expect(policy.decide(input)).toMatchObject({ kind: 'granted' })
     expect(policy.decide({ ...input, pod: annotated('other') })).toMatchObject({ code: 'namespace-denied' })
+    const watching = createPolicy({ base, annotations: { serviceAccountRole: key.role } })
+    const account = (role: string) => ({
+      namespace: 'default',
+      name: 'default',
+      annotations: { [key.role]: role },
+    })
+    expect(watching.decide({ ...input, pod: plain, serviceAccount: account('one') })).toMatchObject({
+      role: { name: 'one' },
+    })
+    expect(watching.decide({ ...input, pod: plain, serviceAccount: account('two') })).toMatchObject({
+      role: { name: 'two' },
+    })
     const host = aPod({ hostNetwork: true, annotations: { [key.role]: 'app' } })
     expect(policy.decide({ ...input, pod: host, identifiedBy: 'token' })).toMatchObject({ kind: 'granted' })
     expect(policy.decide({ ...input, pod: host })).toMatchObject({ code: 'host-network' })
