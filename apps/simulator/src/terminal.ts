@@ -10,12 +10,18 @@ export interface Terminal {
   untilInterrupted(): Promise<void>
 }
 
+/** One Ctrl-C can arrive several times: from the terminal, and from each script that passes it on. */
+const SAME_KEYSTROKE_MS = 700
+
 /** The process's own terminal. The first Ctrl-C asks, a second one ends at once. */
 export function processTerminal(): Terminal {
   const controller = new AbortController()
+  let firstAt = 0
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(130)
+      if (controller.signal.aborted && performance.now() - firstAt > SAME_KEYSTROKE_MS) process.exit(130)
+      if (controller.signal.aborted) return
+      firstAt = performance.now()
       controller.abort()
     })
   }

@@ -38,6 +38,9 @@ export async function demoCommand({ keep }: { keep: boolean }, terminal: Termina
       terminal.print('\nStopping.')
     }
     return wrong === 0 ? 0 : 1
+  } catch (error) {
+    if (terminal.interrupted.aborted) return 130
+    throw error
   } finally {
     await demo.close()
   }

@@ -19,7 +19,7 @@ export function tryLines({ world, agents }: RunningDemo): string {
     `  curl -s --interface 127.44.0.5 ${url}/${credentials}/`,
     '',
     '  # the AWS CLI cannot choose its address and comes from 127.0.0.1, which is pod default/laptop here',
-    `  AWS_EC2_METADATA_SERVICE_ENDPOINT=${url}/ AWS_ENDPOINT_URL_STS=${world.urls.sts} AWS_DEFAULT_REGION=eu-west-1 \\`,
+    `  env -i PATH="$PATH" AWS_EC2_METADATA_SERVICE_ENDPOINT=${url}/ AWS_DEFAULT_REGION=eu-west-1 \\`,
     `    aws sts get-caller-identity --endpoint-url ${world.urls.sts}`,
     '',
     '  # the agent’s own account of itself',

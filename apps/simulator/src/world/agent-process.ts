@@ -55,6 +55,8 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
     ['--max-semi-space-size=4', bundle, `--ports-file=${portsFile}`, ...options.args],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C is for the simulator, which then stops its agents in order.
+      detached: true,
       // Nothing of the caller's AWS set-up may reach the agent.
       env: { PATH: process.env['PATH'] ?? '', ...options.env },
     },
