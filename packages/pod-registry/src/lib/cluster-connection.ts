@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { CodedError } from '@kube2iam-ts/core'
-import { Agent } from 'undici'
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import type { ApiConnection } from './api-connection.ts'
 import type { Cluster, ClusterAccess } from './cluster.ts'
 
 export interface ClusterConnectionOptions {
-  /** Until TCP and TLS are up. */
+  /** Until TCP and TLS are up. 10 seconds. */
   connectTimeoutMs?: number
-  /** Until the head of an answer is there. */
+  /** Until the head of an answer is there. 30 seconds. */
   headersTimeoutMs?: number
   /** `User-Agent`, as audit logs show it. */
   userAgent?: string
@@ -19,18 +19,19 @@ export interface ClusterConnectionOptions {
  */
 export function connectToCluster(cluster: Cluster, options: ClusterConnectionOptions = {}): ApiConnection {
   const { connectTimeoutMs = 10_000, headersTimeoutMs = 30_000, userAgent = 'kube2iam-ts' } = options
-  let pool: { agent: Agent; fingerprint: string } | undefined
+  const base = new URL(cluster.server)
+  const prefix = base.pathname.replace(/\/$/, '')
+  let pool: { dispatcher: Dispatcher; fingerprint: string } | undefined
   let closed = false
 
   return {
     async request({ method, path, headers, body, signal }) {
       const access = await cluster.access()
       if (closed) throw unreachable(cluster, new Error('the connection is closed'))
-      const agent = agentFor(access)
       try {
-        const answer = await agent.request({
-          origin: cluster.server,
-          path: `${new URL(cluster.server).pathname.replace(/\/$/, '')}${path}`,
+        const answer = await dispatcherFor(access).request({
+          origin: base.origin,
+          path: `${prefix}${path}`,
           method,
           headers: { 'user-agent': userAgent, ...access.headers, ...headers },
           body: body ?? null,
@@ -48,24 +49,34 @@ export function connectToCluster(cluster: Cluster, options: ClusterConnectionOpt
     },
     async close() {
       closed = true
-      await pool?.agent.destroy()
+      await pool?.dispatcher.destroy()
     },
   }
 
-  function agentFor({ tls }: ClusterAccess): Agent {
-    const fingerprint = digest(tls)
-    if (pool?.fingerprint === fingerprint) return pool.agent
+  function dispatcherFor(access: ClusterAccess): Dispatcher {
+    const fingerprint = digest(access)
+    if (pool?.fingerprint === fingerprint) return pool.dispatcher
     // The old pool ends with its last request: a watch that runs is not torn by a rotated certificate.
-    void pool?.agent.close()
-    const connect = { ...tls, timeout: connectTimeoutMs, keepAlive: true, keepAliveInitialDelay: 30_000 }
-    pool = { agent: new Agent({ connect, allowH2: false, pipelining: 1 }), fingerprint }
-    return pool.agent
+    void pool?.dispatcher.close()
+    pool = { dispatcher: dispatcher(access, connectTimeoutMs), fingerprint }
+    return pool.dispatcher
   }
 }
 
-function digest(tls: ClusterAccess['tls']): string {
-  const hash = createHash('sha256')
-  for (const [name, value] of Object.entries(tls)) hash.update(name).update(JSON.stringify(value))
+function dispatcher({ tls, proxy }: ClusterAccess, timeout: number): Dispatcher {
+  // HTTP/1.1: one watch to a connection, so that a stalled one stalls nothing else.
+  const common = { allowH2: false, pipelining: 1 }
+  const connect = { ...tls, timeout, keepAlive: true, keepAliveInitialDelay: 30_000 }
+  return proxy === undefined
+    ? new Agent({ ...common, connect })
+    : new ProxyAgent({ ...common, uri: proxy, requestTls: connect })
+}
+
+function digest({ tls, proxy = '' }: ClusterAccess): string {
+  const hash = createHash('sha256').update(proxy)
+  for (const [name, value] of Object.entries(tls)) {
+    hash.update(`\n${name}=`).update(Buffer.isBuffer(value) ? value : JSON.stringify(value))
+  }
   return hash.digest('base64url')
 }
 
