@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { RoleArn } from './role-arn.ts'
 
 /**
@@ -31,12 +31,12 @@ export function grantKey(grant: Grant): string {
     durationSeconds: grant.durationSeconds,
     externalId: grant.externalId ?? null,
     sourceIdentity: grant.sourceIdentity ?? null,
-    tags: Object.entries(grant.tags).sort(([a], [b]) => (a < b ? -1 : 1)),
+    tags: Object.entries(grant.tags).toSorted(([a], [b]) => (a < b ? -1 : 1)),
     transitiveTagKeys: grant.transitiveTagKeys.toSorted(),
     policyArns: grant.policyArns.toSorted(),
     policy: grant.policy ?? null,
     region: grant.region ?? null,
   }
-  const ordered = Object.entries(fields).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(ordered)).digest('base64url')
+  // The literal's own order is the order of the text.
+  return hash('sha256', JSON.stringify(fields), 'base64url')
 }

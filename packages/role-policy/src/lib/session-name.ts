@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { PodIdentity, RoleArn } from '@kube2iam-ts/core'
 import type { SessionScope } from './settings.ts'
 
@@ -62,6 +62,6 @@ function fit(first: string, second: string): SessionName {
   const room = LONGEST - DIGEST_MARK.length - DIGEST_LENGTH
   const firstRoom = Math.max(NAMESPACE_SHARE, room - 1 - second.length)
   const kept = `${first.slice(0, firstRoom)}.${second}`.slice(0, room).replace(/[^\w=,.-]/g, '-')
-  const digest = createHash('sha256').update(whole).digest('base64url').slice(0, DIGEST_LENGTH)
+  const digest = hash('sha256', whole, 'base64url').slice(0, DIGEST_LENGTH)
   return { text: `${kept}${DIGEST_MARK}${digest}`, changed: true }
 }

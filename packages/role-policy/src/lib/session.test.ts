@@ -101,6 +101,7 @@ describe('session tags', () => {
     ['a character that STS does not take', '{"k":"<"}'],
     ['a line break', '{"k":"a\\nb"}'],
     ['keys that differ in case only', '{"Team":"a","team":"b"}'],
+    ['keys that differ in case only, the other way round', '{"team":"a","Team":"b"}'],
     ['a fact of the cluster', '{"kubernetes-namespace":"kube-system"}'],
     ['a fact in capitals', '{"Kubernetes-Pod-Name":"x"}'],
     ['a number', '{"k":5}'],
