@@ -36,10 +36,13 @@ export default defineConfig({
   esbuildPlugins: [
     {
       name: 'kube2iam',
-      setup({ onResolve }) {
-        onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
+      setup(bundler) {
+        bundler.onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({
+          path: './commands.cjs',
+          external: true,
+        }))
         // Its index also loads the collectors of Node's internals and of clusters, which nothing here uses.
-        onResolve({ filter: /^prom-client$/ }, ({ resolveDir }) => ({
+        bundler.onResolve({ filter: /^prom-client$/ }, ({ resolveDir }) => ({
           path: require.resolve('./build/prom-client.cjs', { paths: [resolveDir, import.meta.dirname] }),
         }))
       },

@@ -2,7 +2,6 @@
 import { type AgentSettings, explainProblems, parseSettings } from '@kube2iam-ts/agent-runtime'
 import { versionLine } from './build-info.ts'
 import { readConfig } from './config-file.ts'
-import { run } from './run.ts'
 
 /** Exit statuses: 0 done, 1 failed, 2 asked for something that makes no sense. */
 async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -15,6 +14,7 @@ async function main(args: readonly string[], environment: NodeJS.ProcessEnv): Pr
   const settings = await settingsFrom(args, environment)
   if (typeof settings === 'number') return settings
   if (settings.version) return say(versionLine, 0)
+  const { run } = await import('./run.ts')
   return run(settings, environment)
 }
 

@@ -33,11 +33,13 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
     metrics: new Registry(),
     audit: createAuditFile(settings.auditLog, log),
     process: {
+      nodePath: process.execPath,
       residentBytes: () => process.memoryUsage.rss(),
       cpuSeconds: () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
     },
     cluster: await connect(settings, environment, { clock, random }),
-    tokenService: createSts({ settings, environment, origin, clock }),
+    createTokenService: (report, upstream) =>
+      createSts({ settings, environment, origin, clock, upstream, report }),
     tokenKeys: tokenKeys(settings.runDirectory, log),
     createUpstream: (report) => createInstanceMetadata({ origin, clock, report }),
     listen,
@@ -56,6 +58,7 @@ const captureOf =
         hostInterface: parseHostInterface(settings.hostInterface),
         containerCredentials: settings.containerCredentials,
         backend: settings.iptablesBackend,
+        podCidrs: settings.podCidrs,
       },
       runner: createExecFileRunner(),
       clock,

@@ -100,6 +100,12 @@ export async function startAgent(
   }
 }
 
+export interface AskOptions {
+  readonly from?: string
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
 export interface Answer {
   readonly status: number
   readonly headers: NodeJS.Dict<string | string[]>
@@ -110,7 +116,7 @@ export interface Answer {
 export function ask(
   port: number,
   path: string,
-  { from = '127.0.0.1', method = 'GET', headers = {} as Record<string, string> } = {},
+  { from = '127.0.0.1', method = 'GET', headers = {} }: AskOptions = {},
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const asked = request(

@@ -6,7 +6,7 @@ import type {
   Report,
   ServiceAccountRecord,
 } from '@kube2iam-ts/core'
-import type { TokenService } from '@kube2iam-ts/credential-broker'
+import type { TokenService, TokenServiceEvent } from '@kube2iam-ts/credential-broker'
 import type { CaptureEvent, CaptureManager } from '@kube2iam-ts/iptables-manager'
 import type { EmulatorEvent, TokenKeys, Upstream } from '@kube2iam-ts/metadata-emulator'
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
@@ -45,10 +45,12 @@ export interface TokenServicePort extends TokenService {
 }
 
 /** The rules that bring pods' packets here. */
-export type CapturePort = Pick<CaptureManager, 'start' | 'status' | 'setPods' | 'remove' | 'stop'>
+export type CapturePort = Pick<CaptureManager, 'start' | 'status' | 'setPods' | 'probe' | 'remove' | 'stop'>
 
 /** What the process says of itself. */
 export interface ProcessStats {
+  /** The program that it runs on: what a probe of the redirection is made with. */
+  readonly nodePath: string
   residentBytes(): number
   cpuSeconds(): number
 }
@@ -66,7 +68,7 @@ export interface AgentDeps {
   readonly audit?: AuditSink
   readonly process: ProcessStats
   readonly cluster: ClusterPort
-  readonly tokenService: TokenServicePort
+  readonly createTokenService: (report: Report<TokenServiceEvent>, upstream: Upstream) => TokenServicePort
   readonly tokenKeys: TokenKeys
   readonly createUpstream: (report: Report<EmulatorEvent>) => Upstream
   /** Absent unless `--iptables`. */

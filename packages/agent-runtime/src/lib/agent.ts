@@ -109,8 +109,9 @@ export function createAgent(deps: AgentDeps): Agent {
 
   // Where that comes from.
   let circuit: (BrokerEvent & { kind: 'circuit-changed' }) | undefined
+  const tokenService = deps.createTokenService(report.tokenService, upstream)
   const broker = createBroker({
-    tokenService: deps.tokenService,
+    tokenService,
     clock,
     random,
     report(event) {
@@ -126,7 +127,7 @@ export function createAgent(deps: AgentDeps): Agent {
   })
   const keeper = createSessionKeeper({
     registry,
-    policy: policy.current,
+    policy: () => policy.current(),
     broker,
     changes,
     report: report.service,
@@ -137,7 +138,7 @@ export function createAgent(deps: AgentDeps): Agent {
   // How pods are answered.
   const service = createCredentialService({
     registry,
-    policy: policy.current,
+    policy: () => policy.current(),
     broker,
     changes,
     report: report.service,
@@ -177,6 +178,7 @@ export function createAgent(deps: AgentDeps): Agent {
       clock,
       random,
       report: report.agent,
+      probeWith: settings.interceptionProbe ? deps.process.nodePath : undefined,
       cleanup: settings.iptablesCleanup,
       daemonset: settings.daemonset,
       daemonSets: cluster.daemonSets,
@@ -233,7 +235,7 @@ export function createAgent(deps: AgentDeps): Agent {
     metadata: emulator.metadata,
     container: emulator.container,
     registry,
-    health: health.report,
+    health: () => health.report(),
     ready: () => readiness.first,
 
     async start() {
@@ -244,7 +246,7 @@ export function createAgent(deps: AgentDeps): Agent {
         settings,
         emulator,
         status: {
-          health: health.report,
+          health: () => health.report(),
           metrics: async () => ({
             contentType: deps.metrics.contentType,
             text: await deps.metrics.metrics(),
@@ -259,10 +261,7 @@ export function createAgent(deps: AgentDeps): Agent {
       registry.start(signal)
       background('sync', registry.synced(signal).then(readiness.check))
       background('discovery', policy.discover(signal).then(readiness.check))
-      background(
-        'warm-up',
-        Promise.all([deps.tokenService.warmUp?.(signal), broker.warmUp(signal)]).then(() => {}),
-      )
+      background('warm-up', broker.warmUp(signal))
       if (interception !== undefined)
         background('interception', interception.start(signal).then(readiness.check))
       background('readiness', readiness.watch())
@@ -286,7 +285,7 @@ export function createAgent(deps: AgentDeps): Agent {
       stopping.abort()
       keeper.close()
       await Promise.all([broker.close(), registry.close(), objectEvents.close(), ...tasks])
-      await Promise.all([upstream.close(), deps.tokenService.close?.(), cluster.close()])
+      await Promise.all([upstream.close(), tokenService.close?.(), cluster.close()])
       report.agent({ kind: 'stopped', afterMs: Math.round(clock.monotonic() - begun) })
     },
   }

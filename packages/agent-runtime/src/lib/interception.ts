@@ -11,6 +11,8 @@ export interface InterceptionOptions {
   readonly clock: Clock
   readonly random: Random
   readonly report: Report<AgentEvent>
+  /** Node's own program, to try a connection with from where pods are; `undefined`: nothing is tried. */
+  readonly probeWith: string | undefined
   readonly cleanup: 'auto' | 'always' | 'never'
   /** The agent's own DaemonSet as namespace/name, and who can say whether it still exists. */
   readonly daemonset: string | undefined
@@ -59,6 +61,8 @@ export function createInterception(options: InterceptionOptions): Interception {
         try {
           setPods()
           await capture.start(signal)
+          // What came of it stands in the status; where privileges do not allow it, the rules' counters have to do.
+          if (options.probeWith !== undefined) await capture.probe(options.probeWith, signal)
           return
         } catch (error) {
           signal.throwIfAborted()
@@ -112,7 +116,8 @@ async function whetherToRemove(options: InterceptionOptions): Promise<{ remove: 
 }
 
 function rulesState(capture: CapturePort) {
-  const { state, problem, backend, families } = capture.status()
+  const { state, problem, backend, families, interception } = capture.status()
+  if (interception.kind === 'disproved') return { ok: false, reason: interception.evidence }
   if (state === 'in-place' || state === 'yielded') {
     return {
       ok: true,

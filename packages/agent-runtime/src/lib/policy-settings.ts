@@ -10,8 +10,10 @@ export interface Discovered {
   readonly pending: boolean
 }
 
-/** All that STS grants to a session made by another session. */
-const CHAINED_SECONDS = 3_600
+/** What is asked for unless told: all that STS grants to a session that is made by another session. */
+const HOUR_SECONDS = 3_600
+/** What STS grants at most to anybody. What it grants to the role at hand is learnt from STS. */
+const LONGEST_SECONDS = 43_200
 
 /** The policy's settings out of the agent's, and what was found out from the metadata service. */
 export function policySettings(
@@ -42,6 +44,7 @@ export function policySettings(
     session: {
       scope: settings.sessionScope,
       durationSeconds: durationSeconds(settings),
+      maxDurationSeconds: LONGEST_SECONDS,
       tags: settings.sessionTags,
       transitiveTags: settings.sessionTransitiveTags,
       clusterName: settings.clusterName,
@@ -54,5 +57,5 @@ export function policySettings(
 /** kube2iam asks STS for twice the TTL that it is given; less than an hour is less than SDKs can work with. */
 function durationSeconds({ sessionDuration, iamRoleSessionTtl }: AgentSettings): number {
   if (sessionDuration !== undefined) return Math.floor(sessionDuration / 1_000)
-  return Math.max(CHAINED_SECONDS, Math.floor(((iamRoleSessionTtl ?? 0) * 2) / 1_000))
+  return Math.max(HOUR_SECONDS, Math.floor(((iamRoleSessionTtl ?? 0) * 2) / 1_000))
 }

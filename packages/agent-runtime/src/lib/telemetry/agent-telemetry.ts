@@ -36,28 +36,20 @@ export function createAgentTelemetry({
 }: Pick<Output, 'log' | 'metrics' | 'objectEvents'>): Report<AgentEvent> {
   return (event) => {
     const [level, message] = LINES[event.kind]
-    switch (event.kind) {
-      case 'host-network-role':
-        objectEvents.record({
-          subject: aboutPod(event.pod),
-          type: 'Warning',
-          action: 'AssumeRole',
-          reason: 'HostNetworkHasNoRole',
-          message:
-            'the pod uses the network of its node, so its address cannot prove who asks; run it without hostNetwork, or let it use the container credentials endpoint',
-        })
-        return log.write(level, message, { pod: `${event.pod.namespace}/${event.pod.name}` })
-      case 'event-dropped':
-        metrics.objectEvents.inc({ outcome: 'dropped' })
-        break
-      case 'event-failed':
-        metrics.objectEvents.inc({ outcome: 'failed' })
-        break
-      case 'bug':
-        metrics.bugs.inc()
-        break
-      default:
+    if (event.kind === 'host-network-role') {
+      objectEvents.record({
+        subject: aboutPod(event.pod),
+        type: 'Warning',
+        action: 'AssumeRole',
+        reason: 'HostNetworkHasNoRole',
+        message:
+          'the pod uses the network of its node, so its address cannot prove who asks; run it without hostNetwork, or let it use the container credentials endpoint',
+      })
+      return log.write(level, message, { pod: `${event.pod.namespace}/${event.pod.name}` })
     }
+    if (event.kind === 'event-dropped') metrics.objectEvents.inc({ outcome: 'dropped' })
+    if (event.kind === 'event-failed') metrics.objectEvents.inc({ outcome: 'failed' })
+    if (event.kind === 'bug') metrics.bugs.inc()
     const { kind: _kind, ...fields } = event
     log.write(level, message, fields)
   }

@@ -5,10 +5,10 @@ import type { LogLevel } from './log.ts'
 import type { Output } from './output.ts'
 
 /** Everything about the rules is rare and worth a line, but for the regular look. */
-const LEVELS: Readonly<Record<string, LogLevel | undefined>> = {
+const LEVELS: Readonly<Partial<Record<CaptureEvent['type'], LogLevel>>> = {
   'capture-looked': 'debug',
   'capture-interface-without-pods': 'warn',
-  'capture-ipv6-dropped': 'warn',
+  'capture-ipv6-not-redirected': 'warn',
   'capture-look-failed': 'error',
   'capture-contended': 'warn',
   'capture-conntrack-unavailable': 'warn',
@@ -22,25 +22,18 @@ export function createCaptureTelemetry(
 ): Report<CaptureEvent> {
   return (event) => {
     const { type, ...fields } = event
-    switch (event.type) {
-      case 'capture-repaired':
-        metrics.repairs.inc({ reason: event.reason })
-        break
-      case 'capture-look-failed':
-        metrics.interceptionErrors.inc({ code: isCoded(event.error) ? event.error.code : 'unknown' })
-        break
-      case 'capture-interface-without-pods':
-        if (node !== undefined) {
-          objectEvents.record({
-            subject: aboutNode(node),
-            type: 'Warning',
-            action: 'Intercept',
-            reason: 'InterfaceWithoutPods',
-            message: `--host-interface=${event.interface} carries no pod of this node, so that their metadata requests are not redirected; ${event.suggestion}`,
-          })
-        }
-        break
-      default:
+    if (event.type === 'capture-repaired') metrics.repairs.inc({ reason: event.reason })
+    if (event.type === 'capture-look-failed') {
+      metrics.interceptionErrors.inc({ code: isCoded(event.error) ? event.error.code : 'unknown' })
+    }
+    if (event.type === 'capture-interface-without-pods' && node !== undefined) {
+      objectEvents.record({
+        subject: aboutNode(node),
+        type: 'Warning',
+        action: 'Intercept',
+        reason: 'InterfaceWithoutPods',
+        message: `--host-interface=${event.interface} carries no pod of this node, so that their metadata requests are not redirected; ${event.suggestion}`,
+      })
     }
     log.write(LEVELS[type] ?? 'info', type.replaceAll('-', ' '), fields)
   }

@@ -122,6 +122,11 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
       registers,
     }),
     stsCalls: counter('sts_calls_total', 'Calls to STS.', 'outcome', 'reason', 'renewal'),
+    stsAdaptations: counter(
+      'sts_adaptations_total',
+      'Times that something other than what was asked for was had from STS.',
+      'kind',
+    ),
     sessionsDropped: counter('sessions_dropped_total', 'Sessions no longer held.', 'reason'),
     circuitOpen: new Gauge({
       name: 'kube2iam_sts_circuit_open',

@@ -1,5 +1,5 @@
 import type { Clock, Report } from '@kube2iam-ts/core'
-import type { BrokerEvent } from '@kube2iam-ts/credential-broker'
+import type { BrokerEvent, TokenServiceEvent } from '@kube2iam-ts/credential-broker'
 import type { CaptureEvent } from '@kube2iam-ts/iptables-manager'
 import type { EmulatorEvent } from '@kube2iam-ts/metadata-emulator'
 import type { RegistryEvent } from '@kube2iam-ts/pod-registry'
@@ -12,6 +12,7 @@ import { createEmulatorTelemetry } from './emulator-telemetry.ts'
 import type { Output } from './output.ts'
 import { createRegistryTelemetry } from './registry-telemetry.ts'
 import { createServiceTelemetry } from './service-telemetry.ts'
+import { createTokenServiceTelemetry } from './token-service-telemetry.ts'
 
 /** The one subscriber of every package's reports. */
 export interface Telemetry {
@@ -19,6 +20,7 @@ export interface Telemetry {
   readonly registry: Report<RegistryEvent>
   readonly service: Report<CredentialServiceEvent>
   readonly broker: Report<BrokerEvent>
+  readonly tokenService: Report<TokenServiceEvent>
   readonly emulator: Report<EmulatorEvent>
   readonly capture: Report<CaptureEvent>
 }
@@ -36,6 +38,7 @@ export function createTelemetry({ clock, node, clusterName, ...output }: Telemet
     registry: createRegistryTelemetry(output),
     service: createServiceTelemetry(output, { clock, clusterName }),
     broker: createBrokerTelemetry(output, { clock, clusterName }),
+    tokenService: createTokenServiceTelemetry(output),
     emulator: createEmulatorTelemetry(output),
     capture: createCaptureTelemetry(output, { node }),
   }

@@ -1,5 +1,5 @@
 import type { Flag, FlagGroup } from '../flag.ts'
-import { choice, duration, ip, name, optional, text, toggle, toggleOr } from '../flag-kinds.ts'
+import { choice, cidr, ip, list, name, optional, text, toggle, toggleOr } from '../flag-kinds.ts'
 
 const flag = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({ group: 'interception', ...row })
 const telemetry = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({
@@ -57,11 +57,18 @@ export const interceptionFlags = {
     doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted. Unset: the rules stay.",
     example: 'kube-system/kube2iam',
   }),
-  iptablesInterval: flag({
-    name: 'iptables-interval',
-    kind: duration(100, 600_000),
-    default: '10s',
-    doc: 'How often the rules are looked at, beside reacting to changes at once.',
+  podCidrs: flag({
+    name: 'pod-cidr',
+    kind: list(cidr),
+    default: '',
+    doc: "Address ranges of this node's pods, by which packets are told where no interface can be.",
+    example: '10.4.7.0/24',
+  }),
+  interceptionProbe: flag({
+    name: 'interception-probe',
+    kind: toggle,
+    default: 'true',
+    doc: 'Try the redirection once at start, by a connection from a network namespace that is attached as a pod is. Skipped where the agent may not make one.',
   }),
 }
 
