@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { NODE_NAME } from './cluster.ts'
+import type { CommandResult } from './lab/command.ts'
 import { ADDRESSES, type Lab } from './lab/lab.ts'
 import type { LabProcess } from './lab/process.ts'
 import type { World } from './world/world.ts'
@@ -10,7 +11,9 @@ import type { World } from './world/world.ts'
 export const APP_PORT = 8181
 export const METRICS_PORT = 8183
 
-export const BUNDLE = new URL('../../apps/agent/dist/main.cjs', import.meta.url).pathname
+/** The built agent; another build of it where `KUBE2IAM_E2E_BUNDLE` says so. */
+export const BUNDLE =
+  process.env['KUBE2IAM_E2E_BUNDLE'] ?? new URL('../../apps/agent/dist/main.cjs', import.meta.url).pathname
 
 /** How the image starts it; deploy/container/Dockerfile has the same flags. */
 export const NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=64', '--liftoff-only']
@@ -71,16 +74,26 @@ export function runAgentCommand(lab: Lab, args: readonly string[], env: Record<s
   return lab.node.run([process.execPath, BUNDLE, ...args], { env })
 }
 
-/** Waits for `/readyz` to answer 200; rejects with the agent's log when it ends or is not ready in time. */
-export async function untilReady(world: World, agent: LabProcess, timeoutMs = 15_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  let last = ''
-  while (Date.now() < deadline) {
-    if (!agent.running()) throw new Error(`the agent ended before it was ready:\n${agent.output()}`)
-    const answer = await world.get(`http://${ADDRESSES.node}:${METRICS_PORT}/readyz`)
-    if (answer.status === 200) return
-    last = `${answer.status} ${answer.body}`
+/** Waits for a process to end by itself. */
+export async function runToEnd(process_: LabProcess): Promise<CommandResult> {
+  const { code, signal } = await process_.ended
+  return { code, signal, stdout: process_.output(), stderr: '' }
+}
+
+/**
+ * Waits until the agent says in its log that it is ready, and `/readyz` agrees. The log comes first: two agents share
+ * their ports during a roll-out, so an answer on a port may be the other one's. Rejects when neither comes in time.
+ */
+export async function untilReady(world: World, agent: LabProcess, timeoutMs = 20_000): Promise<void> {
+  const url = `http://${ADDRESSES.node}:${METRICS_PORT}/readyz`
+  try {
+    await agent.waitForOutput(/msg=ready\b|"msg":"ready"/, timeoutMs)
+  } catch (cause) {
+    throw new Error(`the agent is not ready: ${JSON.stringify(await world.get(url))}`, { cause })
+  }
+  for (let attempt = 0; attempt < 50; attempt++) {
+    if ((await world.get(url)).status === 200) return
     await delay(20)
   }
-  throw new Error(`the agent is not ready after ${timeoutMs} ms (${last}):\n${agent.output()}`)
+  throw new Error(`the agent says that it is ready and ${url} does not:\n${agent.output()}`)
 }

@@ -4,6 +4,7 @@ import { type ClusterPod, furnish, runPod } from './cluster.ts'
 import { ADDRESSES, createLab, type Lab } from './lab/lab.ts'
 import { networkNamespaces, ownPrefix } from './lab/owner.ts'
 import type { LabProcess } from './lab/process.ts'
+import type { WorldOptions } from './world/protocol.ts'
 import { NODE_ROLE, startWorld, type World } from './world/world.ts'
 
 /** Every credential-bearing or secret path that an instance has, with some of the spellings that others forward. */
@@ -36,11 +37,18 @@ export type StartAgent = (lab: Lab, world: World) => Promise<Started>
 const byName = (...names: readonly string[]): Client[] =>
   CLIENTS.filter((client) => names.includes(client.name))
 
+export interface MainJobOptions {
+  /** More about the world than its defaults. */
+  readonly world?: (lab: Lab) => Promise<Partial<WorldOptions>>
+  /** Further expectations while the agent still runs. */
+  readonly beforeStop?: () => Promise<void>
+}
+
 /**
  * The main job on a real network: pods ask 169.254.169.254 and each gets its own role's credentials, whatever way the
  * agent was started. Registers a vitest suite.
  */
-export function describeMainJob(title: string, start: StartAgent): void {
+export function describeMainJob(title: string, start: StartAgent, options: MainJobOptions = {}): void {
   describe(title, () => {
     let lab: Lab
     let world: World
@@ -50,7 +58,7 @@ export function describeMainJob(title: string, start: StartAgent): void {
 
     beforeAll(async () => {
       lab = await createLab()
-      world = await startWorld(lab)
+      world = await startWorld(lab, await options.world?.(lab))
       await furnish(world, ['reader', 'team/writer'])
       pods['reader'] = await runPod(lab, world, 'reader', { role: 'reader' })
       pods['writer'] = await runPod(lab, world, 'writer', { role: world.roleArn('team/writer') })
@@ -64,79 +72,90 @@ export function describeMainJob(title: string, start: StartAgent): void {
       expect(arn).toContain(`:assumed-role/${NODE_ROLE}/`)
     })
 
-    test('the agent becomes ready', async () => {
-      started = await start(lab, world)
-    })
-
-    describe.each(byName('AWS CLI v2', 'AWS SDK for JavaScript v3', 'curl'))('$name', (client) => {
-      test.each([
-        ['reader', 'reader'],
-        ['writer', 'writer'],
-      ])('in pod %s ends with its own role', async (name, role) => {
-        const arn = await client.callerArn({ lab, world, pod: pod(name) }, 'imds')
-        expect(arn).toMatch(new RegExp(`^arn:aws:sts::${world.account}:assumed-role/${role}/`))
+    // The rest means nothing without it: a failure here fails them all at once.
+    describe('with the agent', () => {
+      beforeAll(async () => {
+        started = await start(lab, world)
       })
 
-      test('in a pod without a role ends with none', async () => {
-        await expect(client.callerArn({ lab, world, pod: pod('plain') }, 'imds')).rejects.toThrow()
+      describe.each(byName('AWS CLI v2', 'AWS SDK for JavaScript v3', 'curl'))('$name', (client) => {
+        test.each([
+          ['reader', 'reader'],
+          ['writer', 'writer'],
+        ])('in pod %s ends with its own role', async (name, role) => {
+          const arn = await client.callerArn({ lab, world, pod: pod(name) }, 'imds')
+          expect(arn).toMatch(new RegExp(`^arn:aws:sts::${world.account}:assumed-role/${role}/`))
+        })
+
+        test('in a pod without a role ends with none', async () => {
+          await expect(client.callerArn({ lab, world, pod: pod('plain') }, 'imds')).rejects.toThrow()
+        })
       })
-    })
 
-    test('curl without a token gets the same role: version 1 of the protocol', async () => {
-      const place = { lab, world, pod: pod('reader') }
-      const document = JSON.parse(await curlCredentials(place, 'v1')) as { AccessKeyId: string }
-      const calls = await world.stsCalls()
-      const issued = calls.find((call) => call.issued?.accessKeyId === document.AccessKeyId)
-      expect(issued?.issued?.arn).toContain(':assumed-role/reader/')
-    })
+      test('curl without a token gets the same role: version 1 of the protocol', async () => {
+        const place = { lab, world, pod: pod('reader') }
+        const document = JSON.parse(await curlCredentials(place, 'v1')) as { AccessKeyId: string }
+        const calls = await world.stsCalls()
+        const issued = calls.find((call) => call.issued?.accessKeyId === document.AccessKeyId)
+        expect(issued?.issued?.arn).toContain(':assumed-role/reader/')
+      })
 
-    test('the role of another pod is not to be had by naming it', async () => {
-      const url = `http://${ADDRESSES.metadata}/latest/meta-data/iam/security-credentials/reader`
-      const answer = await pod('writer').mustRun(['curl', '-sS', '-w', '%{http_code}', url])
-      expect(answer).toBe('404')
-    })
+      test('the role of another pod is not to be had by naming it', async () => {
+        const url = `http://${ADDRESSES.metadata}/latest/meta-data/iam/security-credentials/reader`
+        const answer = await pod('writer').mustRun(['curl', '-sS', '-w', '%{http_code}', url])
+        expect(answer).toBe('404')
+      })
 
-    test.each(['reader', 'plain'])('no path gives pod %s a secret of the node', async (name) => {
-      for (const path of SECRET_PATHS) {
-        for (const host of [ADDRESSES.metadata, `[${ADDRESSES.metadata6}]`]) {
-          const argv = ['curl', '-sS', '--path-as-is', '--max-time', '2', `http://${host}${path}`]
-          const { stdout } = await pod(name).run(argv)
-          expect(stdout, `${host}${path}`).not.toContain(world.canary)
+      test.each(['reader', 'plain'])('no path gives pod %s a secret of the node', async (name) => {
+        const urls = [ADDRESSES.metadata, `[${ADDRESSES.metadata6}]`].flatMap((host) =>
+          SECRET_PATHS.map((path) => `http://${host}${path}`),
+        )
+        const ask = ['curl', '-sS', '--path-as-is', '--max-time', '1']
+        const answers = await Promise.all(
+          urls.map(async (url) => (await pod(name).run([...ask, url])).stdout),
+        )
+        for (const [index, text] of answers.entries()) expect(text, urls[index]).not.toContain(world.canary)
+      })
+
+      test('packets arrive with the source address of the pod, and none of them at the instance', async () => {
+        const calls = (await world.stsCalls()).filter((call) => call.action === 'AssumeRole')
+        const sessions = calls.map((call) => call.requestParameters['RoleSessionName'] ?? '')
+        // The session is named after the pod whose address the agent saw; no client says who it is.
+        expect(sessions.some((name) => name.includes('reader'))).toBe(true)
+        expect(sessions.some((name) => name.includes('writer'))).toBe(true)
+        expect(sessions.some((name) => name.includes('plain'))).toBe(false)
+        const before = (await world.instanceRequests()).length
+        await pod('reader').run(['curl', '-sS', `http://${ADDRESSES.metadata}/latest/meta-data/ami-id`])
+        const fromPods = (await world.instanceRequests()).slice(before).filter(({ from }) => isPod(from))
+        expect(fromPods).toEqual([])
+      })
+
+      test.runIf(options.beforeStop !== undefined)(
+        'it asked the API server for no more than it may',
+        async () => {
+          await options.beforeStop?.()
+        },
+      )
+
+      test('SIGTERM ends the agent within five seconds, and the rules stay', async () => {
+        const at = performance.now()
+        started.agent.kill('SIGTERM')
+        expect(await started.agent.ended).toMatchObject({ code: 0 })
+        expect(performance.now() - at).toBeLessThan(5_000)
+        const url = `http://${ADDRESSES.metadata}/latest/meta-data/iam/security-credentials/`
+        const answer = await pod('plain').run(['curl', '-sS', '--max-time', '2', url])
+        expect(answer.stdout).toBe('')
+        expect(answer.code).not.toBe(0)
+      })
+
+      test('uninstall gives the node back as it was', async () => {
+        const result = await started.command(['uninstall'])
+        expect(result, result.stderr).toMatchObject({ code: 0 })
+        for (const save of ['iptables-nft-save', 'ip6tables-nft-save', 'iptables-legacy-save']) {
+          expect((await lab.node.run([save])).stdout).not.toMatch(/kube2iam/i)
         }
-      }
-    })
-
-    test('packets arrive with the source address of the pod, and none of them at the instance', async () => {
-      const calls = (await world.stsCalls()).filter((call) => call.action === 'AssumeRole')
-      const sessions = calls.map((call) => call.requestParameters['RoleSessionName'] ?? '')
-      // The session is named after the pod whose address the agent saw; no client says who it is.
-      expect(sessions.some((name) => name.includes('reader'))).toBe(true)
-      expect(sessions.some((name) => name.includes('writer'))).toBe(true)
-      expect(sessions.some((name) => name.includes('plain'))).toBe(false)
-      const before = (await world.instanceRequests()).length
-      await pod('reader').run(['curl', '-sS', `http://${ADDRESSES.metadata}/latest/meta-data/ami-id`])
-      const fromPods = (await world.instanceRequests()).slice(before).filter(({ from }) => isPod(from))
-      expect(fromPods).toEqual([])
-    })
-
-    test('SIGTERM ends the agent within five seconds, and the rules stay', async () => {
-      const at = performance.now()
-      started.agent.kill('SIGTERM')
-      expect(await started.agent.ended).toMatchObject({ code: 0 })
-      expect(performance.now() - at).toBeLessThan(5_000)
-      const url = `http://${ADDRESSES.metadata}/latest/meta-data/iam/security-credentials/`
-      const answer = await pod('plain').run(['curl', '-sS', '--max-time', '2', url])
-      expect(answer.stdout).toBe('')
-      expect(answer.code).not.toBe(0)
-    })
-
-    test('uninstall gives the node back as it was', async () => {
-      const result = await started.command(['uninstall'])
-      expect(result, result.stderr).toMatchObject({ code: 0 })
-      for (const save of ['iptables-nft-save', 'ip6tables-nft-save', 'iptables-legacy-save']) {
-        expect((await lab.node.run([save])).stdout).not.toMatch(/kube2iam/i)
-      }
-      expect((await lab.node.run(['nft', 'list', 'ruleset'])).stdout).not.toMatch(/kube2iam/i)
+        expect((await lab.node.run(['nft', 'list', 'ruleset'])).stdout).not.toMatch(/kube2iam/i)
+      })
     })
 
     test('nothing of the test is left on the machine', async () => {

@@ -14,6 +14,7 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   runc: 'runc',
   debootstrap: 'debootstrap',
   kubectl: 'kubectl (or kubernetes-client)',
+  openssl: 'openssl',
   ruby: 'ruby ruby-aws-sdk-core ruby-aws-sdk-s3',
   s3fs: 's3fs',
   rclone: 'rclone',

@@ -11,7 +11,7 @@ import { createS3 } from './s3.ts'
 const options = JSON.parse(process.argv[2] ?? '') as WorldOptions
 const sealKey = 'e2e world'
 
-const api = createFakeApiServer()
+const api = createFakeApiServer({ ...options.apiSecurity })
 const sts = createFakeSts({ key: sealKey })
 const instance = createFakeInstance({
   account: options.account,

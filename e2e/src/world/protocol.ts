@@ -1,4 +1,4 @@
-import type { FakeApiRequest, Manifest, TokenOwner } from '@kube2iam-ts/pod-registry/testing'
+import type { FakeApiRequest, FakeApiTls, Manifest, TokenOwner } from '@kube2iam-ts/pod-registry/testing'
 import type { FakeRole, FakeStsCall } from '@kube2iam-ts/credential-broker/testing'
 
 /** How a world is started: the argument of `main.ts`. */
@@ -13,6 +13,8 @@ export interface WorldOptions {
   readonly nodeRole: string
   /** `required`: the instance refuses requests without a token. */
   readonly instanceTokens?: 'optional' | 'required'
+  /** Serves the API server over HTTPS and only to who has the token, as a cluster does. */
+  readonly apiSecurity?: { readonly token: string; readonly tls: FakeApiTls }
 }
 
 /** What the world says once it listens. */
