@@ -1,0 +1,22 @@
+// A key made for these tests and used nowhere else, with a certificate for 127.0.0.1 that it signed itself. They are
+// here because Node can make no certificate, and the machine may have no openssl.
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg/Hb0YLYFJcR9gSM4
+wiaZVAvKDkIVFX1JPo9Fk9JuYkihRANCAATiqThTw5Z3srQe1bZ01CldDyTUE0A0
+G4OBZFuwSbGDrerHBHgMizdTQtiImo5PDERq7WjTmVawDsPPc3G76lki
+-----END PRIVATE KEY-----
+`
+
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBsDCCAVegAwIBAgIUX614/YDFTeVTrdbTsJZwAJ3zWqEwCgYIKoZIzj0EAwIw
+HzEdMBsGA1UEAwwUa3ViZTJpYW0tdHMgdGVzdCBTVFMwIBcNMjYxMTIzMTUzNjU3
+WhgPMjEyNjEwMzAxNTM2NTdaMB8xHTAbBgNVBAMMFGt1YmUyaWFtLXRzIHRlc3Qg
+U1RTMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE4qk4U8OWd7K0HtW2dNQpXQ8k
+1BNANBuDgWRbsEmxg63qxwR4DIs3U0LYiJqOTwxEau1o05lWsA7Dz3Nxu+pZIqNv
+MG0wHQYDVR0OBBYEFL2wOmIx70nvrgKFnIdfNJ7bf7NdMB8GA1UdIwQYMBaAFL2w
+OmIx70nvrgKFnIdfNJ7bf7NdMA8GA1UdEwEB/wQFMAMBAf8wGgYDVR0RBBMwEYcE
+fwAAAYIJbG9jYWxob3N0MAoGCCqGSM49BAMCA0cAMEQCIBy9EFuGJpkze7pEnqC/
+PbWRSeh5RM/8o7xx/aksl02YAiA4Q4BY+s3A0sq7Br75eVVt7twxRw+rhR6F9gjL
+6z3eGQ==
+-----END CERTIFICATE-----
+`
