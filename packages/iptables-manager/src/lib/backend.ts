@@ -7,6 +7,8 @@ export interface FamilySupport {
   readonly available: boolean
   /** Whether destination NAT is possible. */
   readonly nat: boolean
+  /** The node does not have this family at all: nothing to protect. */
+  readonly absent?: boolean
   /** Why not, for people. */
   readonly reason?: string
 }
@@ -22,6 +24,8 @@ export interface NetfilterBackend {
   tables(input: LayoutInput): DesiredTable[]
   /** Our chains and their hooks in those tables, with counters. */
   observe(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<Observed>
+  /** Text that changes when somebody changes what hooks our chains; as few calls as possible. */
+  fingerprint(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<string>
   /** Applies the steps in order, each table in one atomic commit. */
   apply(steps: readonly Step[], signal?: AbortSignal): Promise<void>
   /** Whether the kernel tells of changes; the legacy tables have no such channel. */

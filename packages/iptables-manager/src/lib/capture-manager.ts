@@ -1,13 +1,20 @@
-import { type Clock, isCoded, type IpAddress, type Random, type Report } from '@kube2iam-ts/core'
+import { type Cidr, type Clock, type IpAddress, isCoded, type Random, type Report } from '@kube2iam-ts/core'
+import { createAlarm } from './alarm.ts'
 import type { CommandRunner } from './command-runner.ts'
+import { createContention } from './contention.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
+import { findLeftovers, type Leftover, removeLeftovers } from './leftovers.ts'
 import { monitorChanges } from './monitor.ts'
+import { checkNode, type Finding } from './node-checks.ts'
 import { createNodeFiles, type NodeFiles } from './node-files.ts'
 import type { Plan, Step } from './plan.ts'
+import { type ProbeResult, probeInterception } from './probe.ts'
+import { lookUpRoutes } from './route-lookup.ts'
 import type { Owner } from './rule.ts'
-import { createRuleKeeper, type Look } from './rule-keeper.ts'
-import { type CaptureSettings, checkSettings } from './settings.ts'
-import { type CaptureStatus, describeLook, NEVER_LOOKED } from './status.ts'
+import { createRuleKeeper } from './rule-keeper.ts'
+import { type CaptureSettings, checkSettings, endpointsOf } from './settings.ts'
+import type { NodePods } from './sources.ts'
+import { byProbe, type CaptureStatus, countersOf, describeLook, NEVER_LOOKED } from './status.ts'
 
 export interface CaptureManagerOptions {
   readonly settings: CaptureSettings
@@ -17,29 +24,40 @@ export interface CaptureManagerOptions {
   readonly report: Report<CaptureEvent>
   /** The node's `/proc` and `/etc/cni/net.d`; the real ones unless given. */
   readonly files?: NodeFiles
-  /** How often to look while no monitor runs; 1,500 ms unless given. */
+  /** How often to look while no monitor runs; 1,200 ms unless given. */
   readonly pollIntervalMs?: number
-  /** How often to look although a monitor runs, in case it missed something; 60 s unless given. */
-  readonly monitoredIntervalMs?: number
+  /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
+  readonly fullIntervalMs?: number
 }
 
+/** Keeps the rules that lead pods' metadata calls to the agent. Methods reject with the codes of errors.ts. */
 export interface CaptureManager {
-  /** Puts the rules in place and keeps them there. Resolves when a look found them all; rejects with the codes of errors.ts. */
+  /** Puts the rules in place and keeps them there. Resolves when a look found them all. */
   start(signal?: AbortSignal): Promise<void>
   /** What the last look found. */
   status(): CaptureStatus
-  /** Looks now and repairs; resolves with what is there then. Rejects with the codes of errors.ts. */
+  /** Looks now and repairs; resolves with what is there then. */
   look(): Promise<CaptureStatus>
   /** What a look would change, changing nothing. */
   plan(signal?: AbortSignal): Promise<Plan>
-  /** The addresses of this node's pods, whenever they change: `auto` learns its interfaces from them. */
-  setPods(addresses: readonly IpAddress[]): void
+  /** What is there, changing nothing: for a command beside the running agent. */
+  inspect(signal?: AbortSignal): Promise<CaptureStatus>
+  /** This node's pods, whenever they change: `auto` learns its interfaces from them. */
+  setPods(addresses: readonly IpAddress[], cidrs?: readonly Cidr[]): void
   /**
    * Puts the guard in place and nothing else: from now on no pod reaches the metadata service. A redirect that is there
    * stays; `start` later adds one, and at no time in between is the way open.
    */
   installBlock(signal?: AbortSignal): Promise<void>
-  /** Takes away everything of ours, in every backend of the node. Ends the loop first. */
+  /** Opens a connection from a scratch namespace attached like a pod. `nodePath` is the program that does: Node's own. */
+  probe(nodePath: string, signal?: AbortSignal): Promise<ProbeResult>
+  /** Rules that jtblin/kube2iam or kiam left behind. */
+  leftovers(signal?: AbortSignal): Promise<readonly Leftover[]>
+  /** Removes exactly those rules. */
+  removeLeftovers(leftovers: readonly Leftover[], signal?: AbortSignal): Promise<void>
+  /** What the node's own settings mean for the redirect. */
+  checkNode(signal?: AbortSignal): Promise<readonly Finding[]>
+  /** Ends the loop and takes away everything of ours, in every backend of the node. */
   remove(signal?: AbortSignal): Promise<readonly Step[]>
   /** Ends loop and monitor. The rules stay: no pod may meet the real service while the agent restarts. */
   stop(): Promise<void>
@@ -47,49 +65,49 @@ export interface CaptureManager {
 
 /** Changes come in bursts: a look waits for the burst to end. */
 const SETTLE_MS = 30
-/** As many repairs within a minute mean that somebody insists: then we pause before each. */
-const CONTENDED_REPAIRS = 10
-const CONTENDED_WINDOW_MS = 60_000
-const CONTENDED_PAUSE_MS = 1_500
+/** Pods are born in bursts too, and each costs a look at the routes. */
+const SETTLE_PODS_MS = 500
+/** The legacy tables tell nothing of changes: between full looks only their hooks are compared, this much apart at most. */
+const FULL_POLL_MS = 10_000
 
-/** Makes the keeper of the rules that lead pods' metadata calls to the agent. Throws `CAPTURE_INVALID`. */
+/** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
-  const { settings, runner, clock, random, report } = options
+  const { settings, runner, clock, random, report, pollIntervalMs = 1_200, fullIntervalMs = 60_000 } = options
   checkSettings(settings)
   const owner: Owner = { instance: settings.instance, startedAt: clock.now() }
   const files = options.files ?? createNodeFiles()
   const keeper = createRuleKeeper({ settings, owner, runner, files, clock, report })
+  const alarm = createAlarm(clock)
+  const contention = createContention({ clock, report })
   const stopping = new AbortController()
 
   let status = NEVER_LOOKED
-  let pods: readonly IpAddress[] = []
+  let pods: NodePods = { addresses: [] }
   let queue: Promise<unknown> = Promise.resolve()
   let tasks: Promise<unknown>[] = []
-  let wake: ((reason: LookReason, changedBy?: string) => void) | undefined
   let monitored = false
-  let repairedAt: number[] = []
+  let fullLookAt = 0
+  let sweptAt = 0
 
-  /** One look at a time: two would each undo what the other is about to verify. */
+  /** One at a time: two looks would each undo what the other is about to verify. */
   const inTurn = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const result = queue.then(work, work)
     queue = result.catch(() => undefined)
     return result
   }
 
-  const look = (
-    reason: LookReason,
-    changedBy?: string,
-    signal: AbortSignal = stopping.signal,
-  ): Promise<CaptureStatus> =>
+  const look = (reason: LookReason, changedBy?: string, signal = stopping.signal): Promise<CaptureStatus> =>
     inTurn(async () => {
       try {
         if (reason === 'start' || reason === 'settings') await keeper.findSources(pods, signal)
         const result = await keeper.look('redirect', reason, changedBy, signal)
-        noteRepair(result, changedBy)
+        if (result.applied.length > 0 && reason !== 'start') contention.note(changedBy)
         if (result.yieldedTo !== undefined && status.state !== 'yielded') {
           report({ type: 'capture-yielded', instance: result.yieldedTo.instance })
         }
         status = describeLook(status, result, keeper.sources, clock.now())
+        fullLookAt = clock.monotonic()
+        await sweep(reason, signal)
         return status
       } catch (error) {
         if (isCoded(error, 'ABORTED')) throw error
@@ -99,48 +117,33 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       }
     })
 
-  const noteRepair = ({ applied }: Look, changedBy?: string): void => {
-    if (applied.length === 0) return
-    const now = clock.monotonic()
-    repairedAt = [...repairedAt.filter((at) => at > now - CONTENDED_WINDOW_MS), now]
-    if (repairedAt.length === CONTENDED_REPAIRS) {
-      report({
-        type: 'capture-contended',
-        repairs: repairedAt.length,
-        withinMs: CONTENDED_WINDOW_MS,
-        ...(changedBy !== undefined && { changedBy }),
-      })
-    }
+  /** An earlier instance may have used another backend, and may still put its rules back until it is gone. */
+  const sweep = async (reason: LookReason, signal: AbortSignal): Promise<void> => {
+    if (reason !== 'start' && clock.monotonic() - sweptAt < fullIntervalMs) return
+    sweptAt = clock.monotonic()
+    await keeper.sweep(signal)
   }
-
-  /** Waits for a change or for the interval to pass, whichever is first. */
-  const nextReason = (): Promise<{ reason: LookReason; changedBy?: string }> =>
-    new Promise((resolve) => {
-      const interval = monitored ? (options.monitoredIntervalMs ?? 60_000) : (options.pollIntervalMs ?? 1_500)
-      const done = (reason: LookReason, changedBy?: string): void => {
-        cancel()
-        wake = undefined
-        resolve({ reason, ...(changedBy !== undefined && { changedBy }) })
-      }
-      const cancel = clock.after(interval, () => done('poll'))
-      wake = done
-    })
 
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      const { reason, changedBy } = await nextReason()
+      const { reason, changedBy } = await alarm.wait(monitored ? fullIntervalMs : pollIntervalMs)
+      const settle = reason === 'monitor' ? SETTLE_MS : reason === 'settings' ? SETTLE_PODS_MS : 0
+      await clock.sleep(settle + contention.pauseMs(), stopping.signal).catch(() => undefined)
       if (stopping.signal.aborted) return
-      const contended =
-        repairedAt.filter((at) => at > clock.monotonic() - CONTENDED_WINDOW_MS).length >= CONTENDED_REPAIRS
-      await clock
-        .sleep(contended ? CONTENDED_PAUSE_MS : reason === 'monitor' ? SETTLE_MS : 0, stopping.signal)
-        .catch(() => undefined)
-      // It was reported and shows in the status; the next look tries again.
-      await look(reason, changedBy).catch(() => undefined)
+      // What failed was reported and shows in the status; the next look tries again.
+      await lookIfNeeded(reason, changedBy).catch(() => undefined)
     }
   }
 
-  const nudge = (reason: LookReason, changedBy?: string): void => wake?.(reason, changedBy)
+  const lookIfNeeded = async (reason: LookReason, changedBy?: string): Promise<void> => {
+    const recent = clock.monotonic() - fullLookAt < FULL_POLL_MS && status.state === 'in-place'
+    const untouched =
+      reason === 'poll' &&
+      !monitored &&
+      recent &&
+      (await inTurn(() => keeper.seemsUntouched(stopping.signal)))
+    if (!untouched) await look(reason, changedBy)
+  }
 
   const follow = async (): Promise<void> => {
     const { backend } = await keeper.setup(stopping.signal)
@@ -151,18 +154,25 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       random,
       signal: stopping.signal,
       concerns: (line) => backend.concerns(line),
-      onChange: (changedBy) => nudge('monitor', changedBy),
+      onChange: (changedBy) =>
+        alarm.ring({ reason: 'monitor', ...(changedBy !== undefined && { changedBy }) }),
       onStarted(program) {
         monitored = true
         report({ type: 'capture-monitor-started', program })
-        nudge('monitor')
+        // What changed before the monitor listened.
+        alarm.ring({ reason: 'monitor' })
       },
       onLost(reason) {
         monitored = false
         report({ type: 'capture-monitor-lost', reason })
-        nudge('poll')
+        alarm.ring({ reason: 'poll' })
       },
     })
+  }
+
+  const allBackends = async (signal?: AbortSignal) => {
+    const { backend, others } = await keeper.setup(signal)
+    return [backend, ...others]
   }
 
   const manager: CaptureManager = {
@@ -177,15 +187,50 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     status: () => ({ ...status, monitored }),
     look: () => look('asked'),
     plan: (signal) => inTurn(() => keeper.plan('redirect', signal)),
-    setPods(addresses) {
-      pods = addresses
-      nudge('settings')
+    inspect: (signal) =>
+      inTurn(async () => {
+        await keeper.findSources(pods, signal)
+        const seen = await keeper.inspect(signal)
+        const found = describeLook(NEVER_LOOKED, seen, keeper.sources, clock.now())
+        return seen.complete ? found : { ...found, state: 'incomplete' }
+      }),
+    setPods(addresses, cidrs) {
+      pods = { addresses, ...(cidrs && { cidrs }) }
+      alarm.ring({ reason: 'settings' })
     },
-    async installBlock(signal) {
-      await inTurn(async () => {
+    installBlock: (signal) =>
+      inTurn(async () => {
         const { setup } = await keeper.look('block', 'asked', undefined, signal)
         report({ type: 'capture-block-installed', backend: setup.backend.name })
+      }),
+    async probe(nodePath, signal) {
+      const { sources } = keeper.sources ?? (await keeper.findSources(pods, signal))
+      const address = endpointsOf(settings).find(
+        ({ action, family }) => action === 'redirect' && family === 4,
+      )
+      const result = await probeInterception({
+        runner,
+        random,
+        sources,
+        counters: async () => countersOf((await inTurn(() => keeper.inspect(signal))).observed),
+        nodePath,
+        ...(address && { address: address.address, port: address.port }),
+        ...(signal && { signal }),
       })
+      status = { ...status, interception: byProbe(status.interception, result, clock.now()) }
+      report({ type: 'capture-probed', result })
+      return result
+    },
+    leftovers: async (signal) => findLeftovers(await allBackends(signal), signal),
+    removeLeftovers: async (leftovers, signal) =>
+      removeLeftovers(await allBackends(signal), leftovers, signal),
+    async checkNode(signal) {
+      const { sources } = keeper.sources ?? (await keeper.findSources(pods, signal))
+      const [{ links }, leftovers] = await Promise.all([
+        lookUpRoutes(runner, [], signal),
+        manager.leftovers(signal),
+      ])
+      return checkNode({ files, hostIps: settings.hostIps, sources, links, leftovers })
     },
     async remove(signal) {
       await manager.stop()
@@ -197,7 +242,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     },
     async stop() {
       stopping.abort()
-      nudge('asked')
+      alarm.ring({ reason: 'asked' })
       await Promise.all([...tasks, queue])
       tasks = []
     },

@@ -1,4 +1,5 @@
 import type { CaptureSource } from './capture-rules.ts'
+import type { ProbeResult } from './probe.ts'
 import type { BackendName } from './settings.ts'
 
 /** Why the rules were looked at. */
@@ -18,7 +19,7 @@ export type CaptureEvent =
       readonly interface: string
       readonly suggestion: string
     }
-  | { readonly type: 'capture-ipv6-dropped'; readonly reason: string }
+  | { readonly type: 'capture-ipv6-not-redirected'; readonly reason: string }
   | { readonly type: 'capture-looked'; readonly reason: LookReason; readonly durationMs: number }
   | {
       readonly type: 'capture-repaired'
@@ -43,4 +44,6 @@ export type CaptureEvent =
   | { readonly type: 'capture-monitor-started'; readonly program: string }
   | { readonly type: 'capture-monitor-lost'; readonly reason: string }
   | { readonly type: 'capture-block-installed'; readonly backend: BackendName }
-  | { readonly type: 'capture-removed'; readonly steps: number }
+  | { readonly type: 'capture-swept'; readonly steps: number; readonly tables: readonly string[] }
+  | { readonly type: 'capture-removed'; readonly steps: number; readonly tables: readonly string[] }
+  | { readonly type: 'capture-probed'; readonly result: ProbeResult }

@@ -2,6 +2,7 @@ import { aborted, CodedError } from '@kube2iam-ts/core'
 import type { CommandOptions, CommandResult, CommandRunner } from './command-runner.ts'
 import type { NetfilterErrorCode } from './errors.ts'
 import { runIptables, runIptablesRestore, runIptablesSave } from './fake-iptables.ts'
+import { runIp } from './fake-ip.ts'
 import { createFakeKernel, type FakeFate, type FakeKind, type FakePacket } from './fake-kernel.ts'
 import { runNft } from './fake-nft.ts'
 import type { NodeFiles } from './node-files.ts'
@@ -21,7 +22,13 @@ export interface FakeNetfilterOptions {
   readonly programs?: readonly string[]
   /** Whether ip6tables has a nat table; true unless told. */
   readonly ipv6Nat?: boolean
-  /** Where packets to an address leave: what `ip route get` answers. */
+  /** Whether the node has IPv6 at all; true unless told. */
+  readonly ipv6?: boolean
+  /** Interfaces beside `lo` and the default route's. */
+  readonly links?: readonly string[]
+  /** Device of the default route; `eth0` unless told. */
+  readonly defaultDevice?: string
+  /** Device towards an address: what `ip route get` answers. The default route's for others. */
   readonly routes?: Readonly<Record<string, string>>
   /** Files of the node, by path. */
   readonly files?: Readonly<Record<string, string>>
@@ -92,7 +99,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
 
   const execute = (file: string, args: readonly string[], input: string): CommandResult => {
     const iptables = /^(ip6?tables)(-nft|-legacy)?(-save|-restore)?$/.exec(file)
-    if (iptables === null) return executeOther(file, args)
+    if (iptables === null) return executeOther(file, args, input)
     const family: Family = iptables[1] === 'ip6tables' ? 6 : 4
     const kind: FakeKind = iptables[2] === '-legacy' ? 'legacy' : 'nft'
     // The legacy tables have no monitor.
@@ -100,6 +107,13 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
     const fake = { kernel, kind, family, changed }
     const fault = args.includes('--version') ? undefined : takeFault(faults, kind)
     if (fault !== undefined) return fault
+    if (family === 6 && options.ipv6 === false) {
+      return {
+        exitCode: 3,
+        stdout: '',
+        stderr: "ip6tables: can't initialize ip6tables table: Address family not supported by protocol\n",
+      }
+    }
     if (family === 6 && options.ipv6Nat === false && (args.includes('nat') || input.includes('*nat'))) {
       return {
         exitCode: 3,
@@ -116,10 +130,15 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
     return runIptablesRestore(fake, args, input)
   }
 
-  const executeOther = (file: string, args: readonly string[]): CommandResult => {
+  const executeOther = (file: string, args: readonly string[], input: string): CommandResult => {
     if (file === 'nft') return runNft(kernel, args, changedBy('nft'))
     if (file === 'conntrack') return conntrack(args)
-    if (file === 'ip') return { exitCode: 0, stdout: '', stderr: '' }
+    if (file === 'ip')
+      return runIp(
+        { links: options.links ?? [], defaultDevice: options.defaultDevice ?? 'eth0', routes },
+        args,
+        input,
+      )
     return { exitCode: 127, stdout: '', stderr: `${file}: not emulated\n` }
   }
 
@@ -160,6 +179,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
     files: {
       async readText(path) {
         if (path === '/proc/net/ip_tables_names') return legacyTables()
+        if (path === '/proc/net/if_inet6') return options.ipv6 === false ? undefined : ''
         return options.files?.[path]
       },
       async list(path) {

@@ -1,6 +1,8 @@
 import type { CommandResult } from './command-runner.ts'
 import type { FakeKernel, FakeNftChain } from './fake-kernel.ts'
+import { parseNftRule } from './nft-syntax.ts'
 import type { BaseChain } from './plan.ts'
+import type { Rule } from './rule.ts'
 
 type Json = Readonly<Record<string, unknown>>
 type Tables = Map<string, Map<string, FakeNftChain>>
@@ -14,12 +16,13 @@ export function runNft(
   args: readonly string[],
   changed: (lines: readonly string[]) => void,
 ): CommandResult {
-  const words = args.filter((word) => word !== '-j')
+  const words = args.filter((word) => word !== '-j' && word !== '-s')
   const [verb = '', object = ''] = words
   if (verb === '--version') return ok('nftables v1.0.6 (Lester Gooch #5)\n')
   if (verb.startsWith('{')) return transact(kernel, JSON.parse(verb) as { nftables: Json[] }, changed)
   if (verb === 'list' && object === 'tables') return listTables(kernel, args.includes('-j'))
-  if (verb === 'list' && object === 'table') return listTable(kernel, `${words[2]}/${words[3]}`)
+  if (verb === 'list' && object === 'table')
+    return listTable(kernel, `${words.at(-2)}/${words.at(-1)}`, args.includes('-j'))
   if (verb === 'delete' && object === 'table') {
     if (!kernel.nft.delete(`${words[2]}/${words[3]}`))
       return refuse('Could not process rule: No such file or directory')
@@ -46,10 +49,11 @@ function listTables(kernel: FakeKernel, json: boolean): CommandResult {
     : ok(tables.map(([family, name]) => `table ${family} ${name}\n`).join(''))
 }
 
-function listTable(kernel: FakeKernel, id: string): CommandResult {
+function listTable(kernel: FakeKernel, id: string, json: boolean): CommandResult {
   const chains = kernel.nft.get(id)
   if (chains === undefined) return refuse('No such file or directory')
   const [family, table] = id.split('/')
+  if (!json) return ok(printTable(id, chains))
   const items = [...chains].flatMap(([name, { base, rules }]) => [
     {
       chain: {
@@ -62,6 +66,47 @@ function listTable(kernel: FakeKernel, id: string): CommandResult {
     ...rules.map(({ json, handle, packets }) => ({ rule: { ...withCounter(json, packets), handle } })),
   ])
   return ok(JSON.stringify({ nftables: [{ metainfo: {} }, { table: { family, name: table } }, ...items] }))
+}
+
+/** As `nft -s list table` prints it: for people, and for comparing. */
+function printTable(id: string, chains: ReadonlyMap<string, FakeNftChain>): string {
+  const blocks = [...chains].map(([name, { base, rules }]) =>
+    [
+      `\tchain ${name} {`,
+      ...(base === undefined
+        ? []
+        : [`\t\ttype ${base.type} hook ${base.hook} priority ${base.priority}; policy accept;`]),
+      ...rules.map(({ json }) => `\t\t${printRule(parseNftRule(json))}`),
+      '\t}',
+    ].join('\n'),
+  )
+  return `table ${id.replace('/', ' ')} {\n${blocks.join('\n\n')}\n}\n`
+}
+
+function printRule({
+  source,
+  destination,
+  inInterface,
+  protocol,
+  destinationPort,
+  comment,
+  target,
+}: Rule): string {
+  const family = (destination ?? source ?? '').includes(':') ? 'ip6' : 'ip'
+  const words = [
+    ...(inInterface === undefined
+      ? []
+      : [`iifname ${inInterface.negated ? '!= ' : ''}"${inInterface.name.replace(/\+$/, '*')}"`]),
+    ...(source === undefined ? [] : [`${family} saddr ${source}`]),
+    ...(destination === undefined ? [] : [`${family} daddr ${destination}`]),
+    ...(destinationPort === undefined ? [] : [`${protocol ?? 'tcp'} dport ${destinationPort}`]),
+    'counter',
+    target.kind === 'dnat'
+      ? `dnat ${family} to ${family === 'ip6' ? `[${target.address}]` : target.address}:${target.port}`
+      : target.kind,
+    ...(comment === undefined ? [] : [`comment "${comment}"`]),
+  ]
+  return words.join(' ')
 }
 
 const withCounter = (rule: Json, packets: number): Json => ({

@@ -35,10 +35,18 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
     table: TableId,
     chain: string | undefined,
     signal?: AbortSignal,
+    counters: readonly string[] = ['-v'],
   ): Promise<string | undefined> => {
     const program = programs[familyOf(table)]
     if (program === undefined) return undefined
-    const args = [...LOCK_WAIT, '-t', tableName(table), '-S', ...(chain === undefined ? [] : [chain]), '-v']
+    const args = [
+      ...LOCK_WAIT,
+      '-t',
+      tableName(table),
+      '-S',
+      ...(chain === undefined ? [] : [chain]),
+      ...counters,
+    ]
     const { exitCode, stdout, stderr } = await call(program.iptables, args, signal)
     if (exitCode === 0) return stdout
     // iptables-nft before 1.8.10 calls a chain that is not there "incompatible".
@@ -101,6 +109,13 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
     async observe(tables, signal) {
       const chains = await Promise.all(tables.map((table) => observeTable(table, signal)))
       return new Map(tables.map((table, at) => [table.id, chains[at] ?? new Map()])) satisfies Observed
+    },
+    async fingerprint(tables, signal) {
+      const hooks = tables.filter(({ id, jumps }) => tableName(id) === 'nat' && jumps.length > 0)
+      const texts = await Promise.all(
+        hooks.flatMap(({ id, jumps }) => jumps.map(({ hook }) => list(id, hook, signal, []))),
+      )
+      return texts.join('')
     },
     async apply(steps, signal) {
       for (const [table, own] of groupByTable(steps)) {

@@ -42,6 +42,14 @@ export function createNftBackend({
       }
       return observed
     },
+    async fingerprint(tables, signal) {
+      const texts = await Promise.all(
+        tables.map(({ id }) =>
+          runner.run(program, ['-s', 'list', 'table', ...id.split('/')], { ...(signal && { signal }) }),
+        ),
+      )
+      return texts.map(({ exitCode, stdout }) => `${exitCode} ${stdout}`).join('')
+    },
     async apply(steps, signal) {
       if (steps.length === 0) return
       // `nft -f -` opens /dev/stdin anew, which a socket, as Node gives its children, does not allow.

@@ -7,7 +7,7 @@ import type { InterfaceMatch, ObservedRule, Rule, Target } from './rule.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /** The commands that make the steps true, in one transaction. */
-export function nftCommands(steps: readonly Step[]): Json {
+export function nftCommands(steps: readonly Step[]): { readonly nftables: readonly Json[] } {
   const commands = steps.flatMap((step): Json[] => {
     const [family, table] = splitTable(step.table)
     switch (step.op) {

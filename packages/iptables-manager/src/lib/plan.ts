@@ -183,6 +183,17 @@ function covers(destination: string, address: IpAddress): boolean {
   }
 }
 
+/** Whose rules are there: the instance that started last; `undefined` where none of ours is. */
+export function latestOwner(observed: Observed): Owner | undefined {
+  return [...observed.values()]
+    .flatMap((chains) => [...chains.values()].flatMap(({ rules }) => rules.map(ownerOf)))
+    .reduce(
+      (latest, writer) =>
+        latest !== undefined && (writer === undefined || compareOwners(latest, writer) > 0) ? latest : writer,
+      undefined,
+    )
+}
+
 /** The later instance whose rules are whole: hooked chains, a guard among them. */
 function laterOwner(desired: readonly DesiredTable[], observed: Observed, owner: Owner): Owner | undefined {
   let latest: Owner | undefined

@@ -1,6 +1,7 @@
-import { type Clock, CodedError, isCoded, type IpAddress, type Report } from '@kube2iam-ts/core'
+import { type Clock, CodedError, isCoded, type Report } from '@kube2iam-ts/core'
 import type { NetfilterBackend, Support } from './backend.ts'
-import { captureRules, type CaptureSource } from './capture-rules.ts'
+import { type CaptureSource, captureRules } from './capture-rules.ts'
+import type { ResolvedSources } from './choose-sources.ts'
 import type { CommandRunner } from './command-runner.ts'
 import { cutConnections } from './conntrack.ts'
 import { detectBackend } from './detect-backend.ts'
@@ -8,10 +9,18 @@ import type { NetfilterErrorCode } from './errors.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import type { CaptureMode } from './layout.ts'
 import type { NodeFiles } from './node-files.ts'
-import { type DesiredTable, type Observed, type Plan, plan, planRemoval, type Step } from './plan.ts'
-import type { Owner } from './rule.ts'
+import {
+  type DesiredTable,
+  latestOwner,
+  type Observed,
+  type Plan,
+  plan,
+  planRemoval,
+  type Step,
+} from './plan.ts'
+import { compareOwners, type Owner } from './rule.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
-import { type ResolvedSources, resolveSources } from './sources.ts'
+import { createSourceFinder, type NodePods } from './sources.ts'
 
 export interface RuleKeeperOptions {
   readonly settings: CaptureSettings
@@ -33,7 +42,6 @@ export interface NodeSetup {
 /** What a look found and did. */
 export interface Look {
   readonly setup: NodeSetup
-  readonly tables: readonly DesiredTable[]
   readonly observed: Observed
   readonly applied: readonly Step[]
   readonly yieldedTo?: Owner
@@ -42,12 +50,18 @@ export interface Look {
 /** Observe, plan, apply, once; the loop around it is the manager's. */
 export interface RuleKeeper {
   setup(signal?: AbortSignal): Promise<NodeSetup>
-  /** Finds out again by what pods are known. Resolves with whether that changed. */
-  findSources(pods: readonly IpAddress[], signal?: AbortSignal): Promise<boolean>
+  /** Finds out anew by what pods are known. */
+  findSources(pods: NodePods, signal?: AbortSignal): Promise<ResolvedSources>
   readonly sources: ResolvedSources | undefined
   /** Looks and, if something is missing, applies and looks again. Rejects if it is not in place after that. */
   look(mode: CaptureMode, reason: LookReason, changedBy?: string, signal?: AbortSignal): Promise<Look>
+  /** Whether the hooks still read as they did before the last look. Cheap, and blind for what changes inside our chains. */
+  seemsUntouched(signal?: AbortSignal): Promise<boolean>
   plan(mode: CaptureMode, signal?: AbortSignal): Promise<Plan>
+  /** What is there, changing nothing, and whether that is all that must be. */
+  inspect(signal?: AbortSignal): Promise<Look & { readonly complete: boolean }>
+  /** Takes away what earlier instances of ours left in backends that are not the chosen one. */
+  sweep(signal?: AbortSignal): Promise<readonly Step[]>
   /** Takes away everything of ours in every backend. */
   remove(signal?: AbortSignal): Promise<readonly Step[]>
 }
@@ -63,20 +77,76 @@ export function createRuleKeeper({
   clock,
   report,
 }: RuleKeeperOptions): RuleKeeper {
+  const finder = createSourceFinder({ settings, runner, files })
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
+  let fingerprint: string | undefined
 
   const prepare = async (signal?: AbortSignal): Promise<NodeSetup> => {
+    const wanted = settings.backend ?? 'auto'
     const { backend, evidence, others } = await detectBackend({
       runner,
       files,
-      wanted: settings.backend ?? 'auto',
+      wanted,
       ...(signal && { signal }),
     })
     report({ type: 'capture-backend-chosen', backend: backend.name, evidence })
-    const support = await backend.probe(signal)
-    if (!support[6].nat) report({ type: 'capture-ipv6-dropped', reason: support[6].reason ?? 'no IPv6 NAT' })
+    const support = await probe(backend, signal)
+    if (!support[6].nat)
+      report({ type: 'capture-ipv6-not-redirected', reason: support[6].reason ?? 'no IPv6 NAT' })
     return { backend, others, support, evidence }
+  }
+
+  /** A node booted with `ipv6.disable=1` has nothing to protect there. */
+  const probe = async (backend: NetfilterBackend, signal?: AbortSignal): Promise<Support> => {
+    const support = await backend.probe(signal)
+    if ((await files.readText('/proc/net/if_inet6')) !== undefined) return support
+    return { ...support, 6: { available: false, nat: false, absent: true, reason: 'this node has no IPv6' } }
+  }
+
+  const tablesOf = (
+    backend: NetfilterBackend,
+    support: Support,
+    from: readonly CaptureSource[],
+    mode: CaptureMode = 'redirect',
+  ): DesiredTable[] => {
+    const capture = captureRules({
+      settings,
+      owner,
+      sources: from,
+      nat: { 4: support[4].nat, 6: support[6].nat },
+    })
+    return backend.tables({ capture, owner, mode, families: support })
+  }
+
+  const desired = async (
+    node: NodeSetup,
+    mode: CaptureMode,
+    signal?: AbortSignal,
+  ): Promise<DesiredTable[]> => {
+    const found = sources ?? (await keeper.findSources({ addresses: [] }, signal))
+    return tablesOf(node.backend, node.support, found.sources, mode)
+  }
+
+  const cut = async (signal?: AbortSignal): Promise<void> => {
+    const result = await cutConnections(runner, endpointsOf(settings), signal)
+    if (result.kind === 'unavailable')
+      report({ type: 'capture-conntrack-unavailable', reason: result.reason })
+    else if (result.connections > 0)
+      report({ type: 'capture-connections-cut', connections: result.connections })
+  }
+
+  const clear = async (
+    backend: NetfilterBackend,
+    signal?: AbortSignal,
+    onlyIf?: (latest: Owner | undefined) => boolean,
+  ) => {
+    const tables = tablesOf(backend, await probe(backend, signal), [])
+    const observed = await backend.observe(tables, signal)
+    if (onlyIf !== undefined && !onlyIf(latestOwner(observed))) return []
+    const steps = planRemoval(tables, observed, owner)
+    await backend.apply(steps, signal)
+    return steps
   }
 
   const keeper: RuleKeeper = {
@@ -96,15 +166,16 @@ export function createRuleKeeper({
     },
 
     async findSources(pods, signal) {
-      const found = await resolveSources({ settings, pods, runner, files, ...(signal && { signal }) })
+      const found = await finder.find(pods, signal)
       const before = sources
       sources = found
-      if (JSON.stringify(found.warning) !== JSON.stringify(before?.warning) && found.warning !== undefined) {
+      if (found.warning !== undefined && found.warning.suggestion !== before?.warning?.suggestion) {
         report({ type: 'capture-interface-without-pods', ...found.warning })
       }
-      if (JSON.stringify(found.sources) === JSON.stringify(before?.sources)) return false
-      report({ type: 'capture-sources-found', sources: found.sources, evidence: found.evidence })
-      return true
+      if (JSON.stringify(found.sources) !== JSON.stringify(before?.sources)) {
+        report({ type: 'capture-sources-found', sources: found.sources, evidence: found.evidence })
+      }
+      return found
     },
 
     async look(mode, reason, changedBy, signal) {
@@ -113,6 +184,8 @@ export function createRuleKeeper({
       const tables = await desired(node, mode, signal)
       const applied: Step[] = []
       for (let attempt = 1; ; attempt += 1) {
+        // Read before the rules: a change in between makes the next comparison differ, and none is missed.
+        if (!node.backend.monitored) fingerprint = await node.backend.fingerprint(tables, signal)
         const observed = await node.backend.observe(tables, signal)
         const { steps, yieldedTo } = plan(tables, observed, owner)
         if (steps.length === 0) {
@@ -128,16 +201,22 @@ export function createRuleKeeper({
             await cut(signal)
           }
           report({ type: 'capture-looked', reason, durationMs })
-          return { setup: node, tables, observed, applied, ...(yieldedTo && { yieldedTo }) }
+          return { setup: node, observed, applied, ...(yieldedTo && { yieldedTo }) }
         }
+        if (attempt > MAX_ATTEMPTS) throw notHolding(steps)
         try {
           await node.backend.apply(steps, signal)
           applied.push(...steps)
         } catch (error) {
           if (attempt >= MAX_ATTEMPTS || !isCoded(error) || !error.retryable) throw error
         }
-        if (attempt >= MAX_ATTEMPTS) throw notHolding(steps)
       }
+    },
+
+    async seemsUntouched(signal) {
+      const node = await keeper.setup(signal)
+      const tables = await desired(node, 'redirect', signal)
+      return fingerprint !== undefined && (await node.backend.fingerprint(tables, signal)) === fingerprint
     },
 
     async plan(mode, signal) {
@@ -146,53 +225,39 @@ export function createRuleKeeper({
       return plan(tables, await node.backend.observe(tables, signal), owner)
     },
 
-    async remove(signal) {
+    async inspect(signal) {
       const node = await keeper.setup(signal)
-      const removed: Step[] = []
-      for (const backend of [node.backend, ...node.others]) {
-        const support = backend === node.backend ? node.support : await backend.probe(signal)
-        const tables = tablesOf(backend, support, [])
-        const steps = planRemoval(tables, await backend.observe(tables, signal), owner)
-        await backend.apply(steps, signal)
-        removed.push(...steps)
+      const tables = await desired(node, 'redirect', signal)
+      const observed = await node.backend.observe(tables, signal)
+      // Who wrote the rules does not matter here: they are read as their writer reads them.
+      const { steps } = plan(tables, observed, latestOwner(observed) ?? owner)
+      return { setup: node, observed, applied: [], complete: steps.length === 0 }
+    },
+
+    async sweep(signal) {
+      const { others } = await keeper.setup(signal)
+      const swept: Step[] = []
+      for (const backend of others) {
+        swept.push(
+          ...(await clear(
+            backend,
+            signal,
+            (latest) => latest !== undefined && compareOwners(latest, owner) <= 0,
+          )),
+        )
       }
-      report({ type: 'capture-removed', steps: removed.length })
+      if (swept.length > 0) report({ type: 'capture-swept', ...summary(swept) })
+      return swept
+    },
+
+    async remove(signal) {
+      const { backend, others } = await keeper.setup(signal)
+      const removed: Step[] = []
+      for (const each of [backend, ...others]) removed.push(...(await clear(each, signal)))
+      report({ type: 'capture-removed', ...summary(removed) })
       return removed
     },
   }
-
-  const tablesOf = (
-    backend: NetfilterBackend,
-    support: Support,
-    from: readonly CaptureSource[],
-    mode: CaptureMode = 'redirect',
-  ): DesiredTable[] => {
-    const nat = { 4: support[4].nat, 6: support[6].nat }
-    return backend.tables({
-      capture: captureRules({ settings, owner, sources: from, nat }),
-      owner,
-      mode,
-      families: support,
-    })
-  }
-
-  const desired = async (
-    node: NodeSetup,
-    mode: CaptureMode,
-    signal?: AbortSignal,
-  ): Promise<DesiredTable[]> => {
-    if (sources === undefined) await keeper.findSources([], signal)
-    return tablesOf(node.backend, node.support, sources?.sources ?? [], mode)
-  }
-
-  const cut = async (signal?: AbortSignal): Promise<void> => {
-    const result = await cutConnections(runner, endpointsOf(settings), signal)
-    if (result.kind === 'unavailable')
-      report({ type: 'capture-conntrack-unavailable', reason: result.reason })
-    else if (result.connections > 0)
-      report({ type: 'capture-connections-cut', connections: result.connections })
-  }
-
   return keeper
 }
 

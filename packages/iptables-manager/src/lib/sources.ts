@@ -1,44 +1,53 @@
-import type { IpAddress } from '@kube2iam-ts/core'
-import type { CaptureSource } from './capture-rules.ts'
+import type { Cidr, IpAddress } from '@kube2iam-ts/core'
+import { chooseSources, type ResolvedSources } from './choose-sources.ts'
+import { readCniConfig } from './cni-config.ts'
 import type { CommandRunner } from './command-runner.ts'
 import type { NodeFiles } from './node-files.ts'
+import { lookUpRoutes } from './route-lookup.ts'
 import type { CaptureSettings } from './settings.ts'
 
-export interface ResolveSourcesOptions {
+/** What is known of this node's pods. */
+export interface NodePods {
+  readonly addresses: readonly IpAddress[]
+  /** The node's pod address ranges (`Node.spec.podCIDRs`); those of the settings unless given. */
+  readonly cidrs?: readonly Cidr[]
+}
+
+export interface SourceFinderOptions {
   readonly settings: CaptureSettings
-  /** Addresses of this node's pods, as far as they are known. */
-  readonly pods: readonly IpAddress[]
   readonly runner: CommandRunner
   readonly files: NodeFiles
-  readonly signal?: AbortSignal
 }
 
-export interface ResolvedSources {
-  readonly sources: readonly CaptureSource[]
-  /** Why, in short sentences for one log line. */
-  readonly evidence: readonly string[]
-  /** The interface that was named carries no pod. */
-  readonly warning?: { readonly interface: string; readonly suggestion: string }
+/** Finds out by what pods' packets are known on this node, again whenever pods come and go. */
+export interface SourceFinder {
+  find(pods: NodePods, signal?: AbortSignal): Promise<ResolvedSources>
 }
 
-/** Finds by what pods' packets are known on this node. */
-export async function resolveSources({ settings }: ResolveSourcesOptions): Promise<ResolvedSources> {
-  const wanted = settings.hostInterface ?? { kind: 'auto' }
-  if (wanted.kind === 'named') {
-    return {
-      sources: wanted.matches.map((match) => ({ kind: 'interface', match })),
-      evidence: ['named by --host-interface'],
-    }
-  }
-  const cidrs = settings.podCidrs ?? []
-  if (cidrs.length > 0) {
-    return {
-      sources: cidrs.map(({ text }) => ({ kind: 'cidr', cidr: text })),
-      evidence: ['the node’s pod address ranges'],
-    }
-  }
+export function createSourceFinder({ settings, runner, files }: SourceFinderOptions): SourceFinder {
+  // Pods come and go all day, their routes do not change while they live: each is looked up once.
+  let known: ReadonlyMap<IpAddress, string> = new Map()
+
   return {
-    sources: [{ kind: 'any' }],
-    evidence: ['nothing is known of this node’s pods: any interface but lo'],
+    async find({ addresses, cidrs }, signal) {
+      const unknown = addresses.filter((address) => !known.has(address))
+      const [{ devices, defaultDevices, links }, cni] = await Promise.all([
+        lookUpRoutes(runner, unknown, signal),
+        readCniConfig(files),
+      ])
+      known = new Map(
+        addresses.flatMap((address) => {
+          const device = known.get(address) ?? devices.get(address)
+          return device === undefined ? [] : [[address, device] as const]
+        }),
+      )
+      return chooseSources(settings.hostInterface ?? { kind: 'auto' }, {
+        podDevices: known,
+        defaultDevices,
+        cni,
+        links,
+        podCidrs: cidrs ?? settings.podCidrs ?? [],
+      })
+    },
   }
 }

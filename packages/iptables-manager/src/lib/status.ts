@@ -3,7 +3,8 @@ import type { Observed } from './plan.ts'
 import { type ObservedRule, ownerOf } from './rule.ts'
 import type { Look } from './rule-keeper.ts'
 import { type BackendName, FAMILIES, type Family } from './settings.ts'
-import type { ResolvedSources } from './sources.ts'
+import type { ResolvedSources } from './choose-sources.ts'
+import type { ProbeResult } from './probe.ts'
 
 /** What the kernel counted on our rules since they were last written. */
 export interface CaptureCounters {
@@ -12,6 +13,19 @@ export interface CaptureCounters {
   /** Packets that came past the redirect and were dropped. */
   readonly dropped: number
 }
+
+/** What is known of packets, beside the rules. */
+export type Interception =
+  | { readonly kind: 'unseen' }
+  /** A pod's connection, or the probe's, was redirected. */
+  | {
+      readonly kind: 'proven'
+      readonly by: 'counters' | 'probe'
+      readonly at: number
+      readonly evidence: string
+    }
+  /** A probe came past the redirect: rules are there and do not match. */
+  | { readonly kind: 'disproved'; readonly by: 'probe'; readonly at: number; readonly evidence: string }
 
 /** What is known of the rules: plain data, fit for JSON. */
 export interface CaptureStatus {
@@ -25,13 +39,14 @@ export interface CaptureStatus {
   readonly state: 'unknown' | 'in-place' | 'yielded' | 'incomplete' | 'removed'
   readonly backend?: BackendName
   readonly backendEvidence?: string
-  /** What becomes of a pod's packet to the metadata address of that family. */
-  readonly families: Readonly<Record<Family, 'redirected' | 'dropped' | 'unprotected'>>
+  /** What becomes of a pod's packet to the metadata address of that family; `absent` where the node lacks the family. */
+  readonly families: Readonly<Record<Family, 'redirected' | 'dropped' | 'absent' | 'unprotected'>>
   /** Why a family is not redirected. */
   readonly familyReasons: Readonly<Partial<Record<Family, string>>>
   readonly sources: readonly CaptureSource[]
   readonly sourcesEvidence: readonly string[]
   readonly warning?: ResolvedSources['warning']
+  readonly interception: Interception
   readonly counters: CaptureCounters
   /** Milliseconds since the epoch. */
   readonly lastLookAt?: number
@@ -47,6 +62,7 @@ export const NEVER_LOOKED: CaptureStatus = {
   familyReasons: {},
   sources: [],
   sourcesEvidence: [],
+  interception: { kind: 'unseen' },
   counters: { redirected: 0, dropped: 0 },
   repairs: 0,
   monitored: false,
@@ -61,13 +77,17 @@ export function describeLook(
 ): CaptureStatus {
   const { setup, observed, applied, yieldedTo } = look
   const repaired = applied.length > 0
+  const counters = countersOf(observed)
   const lastRepairAt = repaired ? now : before.lastRepairAt
   return {
     state: yieldedTo === undefined ? 'in-place' : 'yielded',
     backend: setup.backend.name,
     backendEvidence: setup.evidence,
     families: Object.fromEntries(
-      FAMILIES.map((family) => [family, fate(observed, family)]),
+      FAMILIES.map((family) => [
+        family,
+        setup.support[family].absent === true ? 'absent' : fate(observed, family),
+      ]),
     ) as CaptureStatus['families'],
     familyReasons: Object.fromEntries(
       FAMILIES.flatMap((family) => {
@@ -78,7 +98,8 @@ export function describeLook(
     sources: found?.sources ?? [],
     sourcesEvidence: found?.evidence ?? [],
     ...(found?.warning && { warning: found.warning }),
-    counters: countersOf(observed),
+    interception: byCounters(before, counters.redirected, now),
+    counters,
     lastLookAt: now,
     ...(lastRepairAt !== undefined && { lastRepairAt }),
     repairs: before.repairs + (repaired ? 1 : 0),
@@ -103,4 +124,33 @@ export function countersOf(observed: Observed): CaptureCounters {
       .filter(({ target }) => target.kind === kind)
       .reduce((sum, { packets }) => sum + packets, 0)
   return { redirected: total('dnat'), dropped: total('drop') }
+}
+
+/** A pod's connection on our redirect settles what no rule listing can. */
+function byCounters(before: CaptureStatus, redirected: number, now: number): Interception {
+  const { interception } = before
+  const seenBefore = interception.kind === 'disproved' ? before.counters.redirected : 0
+  if (interception.kind === 'proven' || redirected <= seenBefore) return interception
+  return {
+    kind: 'proven',
+    by: 'counters',
+    at: now,
+    evidence: `${redirected} connections of pods were redirected`,
+  }
+}
+
+/** What a probe settles. One that could not be made, or was lost on its way, settles nothing. */
+export function byProbe(before: Interception, result: ProbeResult, now: number): Interception {
+  switch (result.outcome) {
+    case 'intercepted':
+      return { kind: 'proven', by: 'probe', at: now, evidence: result.evidence }
+    case 'dropped':
+    case 'exposed':
+      return { kind: 'disproved', by: 'probe', at: now, evidence: result.evidence }
+    case 'lost':
+    case 'impossible':
+      return before
+    default:
+      return result satisfies never
+  }
 }
