@@ -43,7 +43,8 @@ function problemsOf(folder: string): string[] {
   }
   try {
     const readme = readFileSync(join(root, folder, 'README.md'), 'utf8')
-    want(readme.startsWith(`# ${manifest.name}`), 'README.md does not start with the name of the package')
+    want(/^[^
+#].{20,}\./.test(readme), 'README.md does not start with the one reason for the package, as a sentence')
     want(readme.includes('```'), 'README.md has no example')
   } catch {
     problems.push('README.md is missing')

@@ -6,7 +6,7 @@ const scoped = (names: readonly string[]) => new RegExp(`^@kube2iam-ts/(${names.
 
 /** Only the named files may import the dependency; test files aside. */
 const home = (to: RegExp, files: RegExp, reason: string): ImportRule => ({
-  from: /^(packages|apps)\//,
+  from: /^(packages|apps)\/[^/]+\/src\//,
   except: new RegExp(`${tests.source}|${files.source}`),
   to,
   reason,
