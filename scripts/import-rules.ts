@@ -46,7 +46,7 @@ export const importRules: readonly ImportRule[] = [
     reason: 'e2e and bench use everything and are used by nothing',
   },
   {
-    from: /^packages\/[^/]+\/src\/(?!testing\.ts|lib\/.*(fake|scripted|testing|builders)|.*\.test\.ts)/,
+    from: /^packages\/[^/]+\/src\/(?!testing\.ts|lib\/.*(fake|scripted|testing|builders|test-)|.*\.test\.ts)/,
     to: /^@kube2iam-ts\/[^/]+\/testing$/,
     reason: 'fakes are for tests, the simulator, e2e and bench; shipped code must work without them',
   },
