@@ -114,7 +114,11 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
           return decision satisfies never
       }
       // Where the engine cannot be loaded, the deadline ends the wait.
-      if (decision.for === 'pattern-engine') current.prepare().then(changes.notify, () => {})
+      if (decision.for === 'pattern-engine')
+        current.prepare().then(
+          () => changes.notify(),
+          () => {},
+        )
       if (!(await changes.next(patience))) return refused('not-ready', pod)
       const now = again()
       if (now.kind !== 'found') return refusedLookup(now)

@@ -83,7 +83,7 @@ export const CONTRADICTIONS: readonly Contradiction[] = [
   {
     setting: 'containerCredentialsPort',
     when: (is) =>
-      is.containerCredentials &&
+      is.containerCredentialsPort !== undefined &&
       is.containerCredentialsPort !== 0 &&
       (is.containerCredentialsPort === is.appPort || is.containerCredentialsPort === is.metricsPort),
     wrong: 'is the port of something else too',

@@ -1,0 +1,465 @@
+import { aNamespace, aPod } from '@kube2iam-ts/core/testing'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createTestAgent, type TestAgent, type TestAgentOptions } from './test-agent.ts'
+
+const LIST = '/latest/meta-data/iam/security-credentials/'
+const ROLE = 'iam.amazonaws.com/role'
+const POD = '10.4.0.7'
+
+let it: TestAgent
+afterEach(async () => {
+  await it.agent.stop('the test is over')
+  expect(it.clock.pending).toBe(0)
+})
+
+/** An agent that listens and has been told of its pods. */
+async function started(
+  pods: Parameters<typeof aPod>[0][],
+  options: TestAgentOptions = {},
+): Promise<TestAgent> {
+  it = createTestAgent(options)
+  await it.agent.start()
+  it.pods.snapshot(...pods.map((pod) => aPod({ addresses: [POD], ...pod })))
+  it.namespaces.snapshot(aNamespace())
+  await it.clock.advance(0)
+  return it
+}
+
+const web = { name: 'web-0', annotations: { [ROLE]: 'web' } }
+
+describe('start', () => {
+  test('listens first: a request before the first snapshot waits for it and is answered', async () => {
+    it = createTestAgent()
+    await it.agent.start()
+    const asked = it.ask(POD, LIST)
+    await it.clock.advance(300)
+    expect(it.agent.health().ready).toBe(false)
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(0)
+    expect(await asked).toMatchObject({ status: 200, body: 'web' })
+    expect(it.agent.health().ready).toBe(true)
+  })
+
+  test('a request that the first snapshot does not answer in time is told to come again', async () => {
+    it = createTestAgent()
+    await it.agent.start()
+    const asked = it.ask(POD, LIST)
+    await it.clock.advance(899)
+    const late = Symbol('late')
+    expect(await Promise.race([asked, Promise.resolve(late)])).toBe(late)
+    await it.clock.advance(1)
+    expect(await asked).toMatchObject({ status: 503, body: '' })
+  })
+
+  test('an address that cannot be had fails the start, and nothing is left open', async () => {
+    it = createTestAgent()
+    it.faults.listen = 'EADDRINUSE'
+    await expect(it.agent.start()).rejects.toThrow('EADDRINUSE')
+  })
+
+  test('says once what is unwise', async () => {
+    await started([])
+    expect(it.lines('setting is unwise').map(({ setting }) => setting)).toEqual([
+      '--metrics-port',
+      '--bind-address',
+      '--namespace-restrictions',
+    ])
+  })
+})
+
+describe('a session', () => {
+  test('is there before the pod asks, and dropped when the pod goes', async () => {
+    await started([web])
+    await it.clock.advance(15_000)
+    expect(it.sts.calls).toHaveLength(1)
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 200 })
+    expect(it.sts.calls).toHaveLength(1)
+    it.pods.delete(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(0)
+    expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
+    const asked = it.ask(POD, LIST)
+    await it.clock.advance(900)
+    expect(await asked).toMatchObject({ status: 503 })
+  })
+
+  test('is not fetched ahead for a role that the namespace forbids', async () => {
+    it = createTestAgent({ args: ['--namespace-restrictions'] })
+    await it.agent.start()
+    it.namespaces.snapshot(aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': '["other"]' } }))
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(60_000)
+    expect(it.sts.calls).toEqual([])
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 404, body: '' })
+    expect(it.events).toMatchObject([{ reason: 'RoleForbiddenByNamespace', subject: { name: 'web-0' } }])
+  })
+
+  test('is dropped when the namespace withdraws it, and fetched when it allows it again', async () => {
+    it = createTestAgent({ args: ['--namespace-restrictions'] })
+    const allowed = (roles: string) =>
+      aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': roles } })
+    await it.agent.start()
+    it.namespaces.snapshot(allowed('["web"]'))
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(15_000)
+    expect(it.sts.calls).toHaveLength(1)
+    it.namespaces.upsert(allowed('[]'))
+    await it.clock.advance(0)
+    expect(it.lines('session dropped')).toHaveLength(1)
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 404 })
+    it.namespaces.upsert(allowed('["w*"]'))
+    await it.clock.advance(15_000)
+    expect(it.sts.calls).toHaveLength(2)
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 200 })
+  })
+
+  test('follows the annotation', async () => {
+    await started([web])
+    await it.clock.advance(15_000)
+    it.pods.upsert(aPod({ ...web, addresses: [POD], annotations: { [ROLE]: 'other' } }))
+    await it.clock.advance(15_000)
+    expect(it.sts.calls.map(({ grant }) => grant.role.name)).toEqual(['web', 'other'])
+    expect(await it.ask(POD, LIST)).toMatchObject({ body: 'other' })
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 404 })
+  })
+
+  test('is asked for by the pod itself with --prefetch=false', async () => {
+    await started([web], { args: ['--prefetch=false'] })
+    await it.clock.advance(60_000)
+    expect(it.sts.calls).toEqual([])
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 200 })
+    expect(it.sts.calls).toHaveLength(1)
+  })
+
+  test('of a pod whose address is another pod’s by the time STS answers is given to nobody', async () => {
+    await started([web], { args: ['--prefetch=false'] })
+    it.sts.latencyMs = 500
+    const asked = it.ask(POD, `${LIST}web`)
+    await it.clock.advance(100)
+    it.pods.delete(aPod({ ...web, addresses: [POD] }))
+    it.pods.upsert(aPod({ name: 'admin-0', addresses: [POD], annotations: { [ROLE]: 'admin' } }))
+    await it.clock.advance(800)
+    expect((await asked).status).toBe(503)
+    expect((await asked).body).toBe('')
+  })
+
+  test.each([
+    [[], 3600],
+    [['--iam-role-session-ttl=15m'], 3600],
+    [['--iam-role-session-ttl=45m'], 5400],
+    [['--session-duration=15m'], 900],
+    [['--session-duration=12h'], 43_200],
+  ])('lasts, with %j, %d seconds', async (args, seconds) => {
+    await started([web], { args })
+    await it.clock.advance(15_000)
+    expect(it.sts.calls[0]?.grant.durationSeconds).toBe(seconds)
+  })
+})
+
+describe('short role names', () => {
+  test('wait for the metadata service to say which account they mean', async () => {
+    it = createTestAgent()
+    it.instance.faults.slowMs = 500
+    await it.agent.start()
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace())
+    const asked = it.ask(POD, LIST)
+    await it.clock.advance(600)
+    expect(await asked).toMatchObject({ status: 200, body: 'web' })
+    await it.clock.advance(15_000)
+    expect(it.sts.calls[0]?.grant.role.text).toBe('arn:aws:iam::123456789012:role/web')
+  })
+
+  test('are refused, with an event, where it does not say; and granted once it does', async () => {
+    it = createTestAgent()
+    it.instance.faults.down = true
+    await it.agent.start()
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(5_000)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 404 })
+    expect(it.events).toMatchObject([{ reason: 'RoleAnnotationIncomplete' }])
+    expect(it.agent.health().ready).toBe(true)
+    it.instance.faults.down = false
+    await it.clock.advance(60_000)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'web' })
+  })
+
+  test('keep the agent from being ready where --auto-discover-base-arn insists', async () => {
+    it = createTestAgent({ args: ['--auto-discover-base-arn'] })
+    it.instance.faults.down = true
+    await it.agent.start()
+    it.pods.snapshot()
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(5_000)
+    expect(it.agent.health()).toMatchObject({ ready: false })
+    expect(it.agent.health().parts.find(({ name }) => name === 'discovery')?.reason).toMatch(
+      /metadata service/,
+    )
+    it.instance.faults.down = false
+    await it.clock.advance(60_000)
+    expect(it.agent.health().ready).toBe(true)
+  })
+
+  test('the role of the node is the default role with --auto-discover-default-role', async () => {
+    await started([{ name: 'plain' }], { args: ['--auto-discover-default-role'] })
+    await it.clock.advance(15_000)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'node' })
+  })
+
+  test('are never looked up with --auto-discover-base-arn=false', async () => {
+    await started([web], { args: ['--auto-discover-base-arn=false'] })
+    await it.clock.advance(60_000)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 404 })
+    expect(it.instance.requests.filter(({ target }) => target.includes('iam'))).toEqual([])
+  })
+})
+
+describe('service accounts and namespaces', () => {
+  test('give a role to pods that name none, by either annotation', async () => {
+    it = createTestAgent({ args: ['--service-account-roles'] })
+    await it.agent.start()
+    it.pods.snapshot(aPod({ name: 'a', addresses: [POD], serviceAccount: 'sa' }))
+    it.namespaces.snapshot(aNamespace())
+    it.serviceAccounts.snapshot({
+      namespace: 'default',
+      name: 'sa',
+      annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/by-account' },
+    })
+    await it.clock.advance(0)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'by-account' })
+  })
+
+  test('a namespace has a default role', async () => {
+    it = createTestAgent()
+    await it.agent.start()
+    it.pods.snapshot(aPod({ name: 'a', addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace({ annotations: { 'iam.amazonaws.com/default-role': 'by-namespace' } }))
+    await it.clock.advance(0)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'by-namespace' })
+  })
+})
+
+describe('trouble with STS', () => {
+  test('a refusal is a document that names role and pod, an event, an audit record and a metric', async () => {
+    it = createTestAgent()
+    it.sts.behave = () => ({ kind: 'fail', code: 'STS_DENIED', message: 'not authorized' })
+    await it.agent.start()
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(1_000)
+    const answer = await it.ask(POD, `${LIST}web`)
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.body)).toMatchObject({ Code: 'AssumeRoleUnauthorizedAccess' })
+    expect(answer.body).not.toContain('not authorized')
+    expect(it.events).toMatchObject([{ reason: 'AssumeRoleDenied', type: 'Warning' }])
+    expect(it.audit).toMatchObject([{ action: 'sts-denied', pod: 'default/web-0' }])
+    expect(await it.metrics()).toMatch(/kube2iam_sts_calls_total\{outcome="STS_DENIED",.*\} 1/)
+  })
+
+  test('a silent STS holds the request until the wait is over, and the agent serves the others', async () => {
+    await started([web, { name: 'b', addresses: ['10.4.0.8'], annotations: { [ROLE]: 'b' } }], {
+      args: ['--prefetch=false'],
+    })
+    it.sts.behave = (grant) => (grant.role.name === 'web' ? { kind: 'hang' } : { kind: 'issue' })
+    const asked = it.ask(POD, `${LIST}web`)
+    await it.clock.advance(10)
+    expect(await it.ask('10.4.0.8', `${LIST}b`)).toMatchObject({ status: 200 })
+    await it.clock.advance(900)
+    expect(await asked).toMatchObject({ status: 503, body: '' })
+  })
+
+  test('an open circuit degrades and does not make unready', async () => {
+    it = createTestAgent()
+    it.sts.behave = () => ({ kind: 'fail', code: 'STS_UNAVAILABLE' })
+    await it.agent.start()
+    it.namespaces.snapshot(aNamespace())
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    let parts = it.agent.health().parts
+    for (let step = 0; step < 600 && parts.every(({ name, ok }) => name !== 'sts' || ok); step += 1) {
+      await it.clock.advance(100)
+      parts = it.agent.health().parts
+    }
+    expect(parts.find(({ name }) => name === 'sts')).toMatchObject({ ok: false, required: false })
+    expect(it.agent.health().ready).toBe(true)
+  })
+})
+
+describe('events', () => {
+  test('a pod that is refused ten thousand times makes one event and one line, and never waits for it', async () => {
+    await started([{ name: 'bad', annotations: { [ROLE]: 'not a role' } }])
+    it.faults.eventsHang = true
+    for (let index = 0; index < 400; index += 1) expect((await it.ask(POD, LIST)).status).toBe(404)
+    await it.clock.advance(60_000)
+    expect(it.events).toHaveLength(1)
+    expect(it.lines('role denied')).toHaveLength(1)
+    expect(await it.metrics()).toContain('kube2iam_denials_total{code="annotation-invalid"} 400')
+  })
+
+  test('a host-network pod with a role is told that its address proves nothing', async () => {
+    await started([{ ...web, hostNetwork: true }])
+    expect(it.events).toMatchObject([
+      { reason: 'HostNetworkHasNoRole', subject: { kind: 'Pod', name: 'web-0' } },
+    ])
+  })
+
+  test('none is written with --pod-events=false', async () => {
+    await started([{ name: 'bad', annotations: { [ROLE]: '' } }], { args: ['--pod-events=false'] })
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 404 })
+    expect(it.events).toEqual([])
+    expect(it.lines('role denied')).toHaveLength(1)
+  })
+})
+
+describe('the startup taint', () => {
+  test('goes when the agent is ready, however often it takes', async () => {
+    it = createTestAgent({ args: ['--node-taint=kube2iam.io/agent-not-ready:NoSchedule'] })
+    it.faults.taintsFail = 2
+    await it.agent.start()
+    await it.clock.advance(10_000)
+    expect(it.untainted).toEqual([])
+    it.pods.snapshot()
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(60_000)
+    expect(it.untainted).toEqual(['kube2iam.io/agent-not-ready'])
+    expect(it.lines('startup taint could not be removed')).toHaveLength(2)
+  })
+})
+
+describe('interception', () => {
+  const args = ['--iptables', '--host-ip=10.0.3.17']
+
+  test('is in place before the agent is ready, and repaired', async () => {
+    await started([web], { args })
+    await it.clock.advance(5_000)
+    expect(it.agent.health()).toMatchObject({ ready: true })
+    expect(it.agent.health().parts.find(({ name }) => name === 'interception')).toMatchObject({ ok: true })
+  })
+
+  test('a node without iptables is not ready, and says why', async () => {
+    it = createTestAgent({ args })
+    it.netfilter.faults.denied = 1_000
+    await it.agent.start()
+    it.pods.snapshot()
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(10_000)
+    expect(it.agent.health().ready).toBe(false)
+    expect(it.lines('requests of pods cannot be redirected').length).toBeGreaterThan(1)
+    it.netfilter.faults.denied = 0
+    await it.clock.advance(60_000)
+    expect(it.agent.health().ready).toBe(true)
+  })
+
+  test.each([
+    [[], { kind: 'present', uid: 'd' } as const, 'redirection stays in place'],
+    [
+      ['--daemonset=kube-system/kube2iam'],
+      { kind: 'present', uid: 'd' } as const,
+      'redirection stays in place',
+    ],
+    [['--daemonset=kube-system/kube2iam'], { kind: 'absent' } as const, 'redirection is removed'],
+    [['--daemonset=kube-system/kube2iam'], { kind: 'deleting', uid: 'd' } as const, 'redirection is removed'],
+    [['--iptables-cleanup=always'], { kind: 'present', uid: 'd' } as const, 'redirection is removed'],
+    [['--iptables-cleanup=never'], { kind: 'absent' } as const, 'redirection stays in place'],
+  ])('on stop, with %j and a DaemonSet that is %j: %s', async (more, daemonSet, said) => {
+    await started([web], { args: [...args, ...more] })
+    await it.clock.advance(5_000)
+    it.daemonSet = daemonSet
+    await it.agent.stop('SIGTERM')
+    expect(it.lines(said)).toHaveLength(1)
+  })
+})
+
+describe('the container-credentials protocol', () => {
+  const headers = { host: '169.254.170.23', authorization: 'a.b.c' }
+  const identity = (uid: string) => ({
+    kind: 'service-account' as const,
+    namespace: 'default',
+    serviceAccount: 'default',
+    pod: { name: 'x', uid },
+    audiences: ['pods.eks.amazonaws.com'],
+  })
+
+  test('tells a host-network pod by its token', async () => {
+    await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
+    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    const answer = await it.ask('10.0.3.17', '/v1/credentials', { headers })
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.body)).toMatchObject({ RoleArn: 'arn:aws:iam::123456789012:role/web' })
+    expect(it.events).toEqual([])
+  })
+
+  test('refuses a token of another pod than the one at the address', async () => {
+    await started([web, { name: 'b', addresses: ['10.4.0.8'] }], { args: ['--container-credentials'] })
+    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    expect(await it.ask('10.4.0.8', '/v1/credentials', { headers })).toMatchObject({ status: 403 })
+    expect(await it.ask(POD, '/v1/credentials', { headers })).toMatchObject({ status: 200 })
+  })
+
+  test('refuses tokens that nobody vouches for, and those of pods that are gone', async () => {
+    await started([web], { args: ['--container-credentials'] })
+    expect(await it.ask(POD, '/v1/credentials', { headers })).toMatchObject({ status: 401 })
+    it.tokens.set('d.e.f', identity('uid-of-nobody'))
+    const other = { ...headers, authorization: 'd.e.f' }
+    expect(await it.ask(POD, '/v1/credentials', { headers: other })).toMatchObject({ status: 503 })
+  })
+
+  test('is not there unless asked for', async () => {
+    await started([web])
+    expect(await it.ask(POD, '/v1/credentials', { headers })).toMatchObject({ status: 404 })
+  })
+})
+
+describe('the status port', () => {
+  test('shares the port of pods unless it has its own, and tells pods little there', async () => {
+    await started([web])
+    expect(await it.ask(POD, '/healthz')).toMatchObject({ status: 200, body: 'ok\n' })
+    expect(await it.ask(POD, '/readyz')).toMatchObject({ status: 200, body: 'ready\n' })
+    expect((await it.ask(POD, '/metrics')).body).toContain('kube2iam_ready 1')
+    expect(await it.ask(POD, '/debug/store')).toMatchObject({ status: 404 })
+  })
+
+  test('has everything on a port of its own, and leaves existing probes on the other', async () => {
+    await started([web], { args: ['--metrics-port=9543', '--debug'] })
+    expect(await it.ask(POD, '/healthz')).toMatchObject({ status: 200 })
+    expect((await it.ask(POD, '/metrics')).status).toBe(404)
+    const port = 9543
+    expect((await it.ask(POD, '/metrics', { port })).body).toContain('kube2iam_info{')
+    const ready = JSON.parse((await it.ask(POD, '/readyz', { port })).body) as { parts: unknown[] }
+    expect(ready.parts.length).toBeGreaterThan(2)
+    expect((await it.ask(POD, '/debug/store', { port })).status).toBe(403)
+    const store = await it.ask('127.0.0.1', '/debug/store', { port })
+    expect(JSON.parse(store.body)).toMatchObject({ pods: [{ name: 'web-0' }] })
+    expect(store.body).not.toMatch(/secret-|token-/)
+    expect((await it.ask(POD, '/nonsense', { port })).status).toBe(404)
+    expect((await it.ask(POD, '/metrics', { port, method: 'POST' })).status).toBe(405)
+  })
+
+  test('/readyz is 503 with reasons while the API server is silent', async () => {
+    it = createTestAgent({ args: ['--metrics-port=9543'] })
+    await it.agent.start()
+    const answer = await it.ask('127.0.0.1', '/readyz', { port: 9543 })
+    expect(answer.status).toBe(503)
+    expect(answer.body).toContain('API server')
+  })
+})
+
+test('plain metadata is for pods and listed addresses, credentials for pods only', async () => {
+  await started([web], { args: ['--allow-cidr=10.9.0.0/16', '--pod-wait=0s'] })
+  const REGION = '/latest/meta-data/placement/region'
+  expect(await it.ask('10.9.1.2', REGION)).toMatchObject({ status: 200 })
+  const refused = [it.ask('10.9.1.2', LIST), it.ask('10.8.1.2', REGION)]
+  await it.clock.advance(1)
+  expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([503, 403])
+})
+
+test('no secret is in any line, record, event or metric', async () => {
+  await started([web])
+  await it.clock.advance(15_000)
+  const { body } = await it.ask(POD, `${LIST}web`)
+  const { SecretAccessKey, Token } = JSON.parse(body) as Record<string, string>
+  const said = JSON.stringify([it.log, it.audit, it.events]) + (await it.metrics())
+  expect(said).not.toContain(SecretAccessKey)
+  expect(said).not.toContain(Token)
+  expect(it.audit).toMatchObject([{ action: 'issued', accessKeyId: expect.stringMatching(/^ASIA/) }])
+})
