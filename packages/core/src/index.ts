@@ -16,6 +16,7 @@ export type { BaseArn, Partition, RoleArn } from './lib/role-arn.ts'
 export {
   assumedRoleArn,
   baseArnOfInstanceProfile,
+  isShortRoleName,
   PARTITIONS,
   parseBaseArn,
   parseRoleArn,

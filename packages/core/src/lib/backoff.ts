@@ -29,7 +29,7 @@ export function createBackoff({ clock, random, baseMs, maxMs }: BackoffOptions):
   let attempts = 0
   return {
     async wait(signal, atLeastMs = 0) {
-      const bound = Math.min(maxMs, baseMs * 2 ** Math.min(attempts, 30))
+      const bound = Math.min(maxMs, baseMs * 2 ** attempts)
       attempts += 1
       await clock.sleep(atLeastMs + random() * bound, signal)
     },

@@ -37,6 +37,7 @@ test.each([
   ['an error of Node', Object.assign(new Error('x'), { code: 'ECONNRESET' })],
   ['a plain error', new Error('x')],
   ['a record', { code: 'STS_DENIED', retryable: false }],
+  ['a word for whether to retry', Object.assign(new Error('x'), { code: 'STS_DENIED', retryable: 'yes' })],
   ['a code that is no text', Object.assign(new Error('x'), { code: 5, retryable: true })],
   ['nothing', undefined],
   ['null', null],

@@ -80,17 +80,17 @@ test('settling per instant lets the timers of one instant fire together', async 
   const order = async (settle: 'timer' | 'instant') => {
     const clock = createFakeClock(new Date(0), { settle })
     const seen: string[] = []
-    for (const name of ['a', 'b']) {
-      clock.after(1, () => {
+    for (const name of ['a', 'b', 'c']) {
+      clock.after(name === 'c' ? 2 : 1, () => {
         seen.push(`${name} fires`)
         void Promise.resolve().then(() => seen.push(`${name} wakes`))
       })
     }
-    await clock.advance(1)
+    await clock.advance(2)
     return seen
   }
-  expect(await order('timer')).toEqual(['a fires', 'a wakes', 'b fires', 'b wakes'])
-  expect(await order('instant')).toEqual(['a fires', 'b fires', 'a wakes', 'b wakes'])
+  expect(await order('timer')).toEqual(['a fires', 'a wakes', 'b fires', 'b wakes', 'c fires', 'c wakes'])
+  expect(await order('instant')).toEqual(['a fires', 'b fires', 'a wakes', 'b wakes', 'c fires', 'c wakes'])
 })
 
 test.each([0, -5, Number.NaN])('a timer of %d ms is due at once', async (ms) => {

@@ -55,6 +55,10 @@ describe('IPv6 in the canonical form of RFC 5952', () => {
     ['FE80:0:0:0:0:0:0:1', 'fe80::1'],
     ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
     ['::1.2.3.4', '::102:304'],
+    // Almost IPv4-mapped.
+    ['::1:ffff:a00:1', '::1:ffff:a00:1'],
+    ['::ffff:0:a00:1', '::ffff:0:a00:1'],
+    ['1::ffff:a00:1', '1::ffff:a00:1'],
   ])('%s is %s', (text, canonical) => {
     expect(toIpAddress(text)).toBe(canonical)
   })

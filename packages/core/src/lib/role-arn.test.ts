@@ -4,6 +4,7 @@ import { isCoded } from './errors.ts'
 import {
   assumedRoleArn,
   baseArnOfInstanceProfile,
+  isShortRoleName,
   PARTITIONS,
   parseBaseArn,
   parseRoleArn,
@@ -131,6 +132,13 @@ describe('a name in an annotation', () => {
     'é',
   ])('%j means none', (text) => {
     expect(messageOf(() => resolveRole(text, base))).toContain('is not an IAM role')
+  })
+
+  test('is short where it is no ARN', () => {
+    expect(['app', 'team/app', '/app'].map(isShortRoleName)).toEqual([true, true, true])
+    expect(
+      ['', 'a b', 'app/', 'arn:x', 'ARN:x', 'arn:aws:iam::123456789012:role/app'].map(isShortRoleName),
+    ).toEqual(Array(6).fill(false))
   })
 
   test('that is short means none without a base, and the message says what to do', () => {

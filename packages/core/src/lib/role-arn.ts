@@ -53,6 +53,9 @@ export function parseBaseArn(text: string): BaseArn {
   return { partition, account, path, text: withSlash }
 }
 
+/** Whether the text is a role name, perhaps with a path, that a base ARN completes. */
+export const isShortRoleName = (text: string): boolean => !/^arn:/i.test(text) && SHORT_NAME.test(text)
+
 /**
  * The role that an annotation, a flag or a request names: a full ARN, or a name (perhaps with a path) under the base
  * ARN. Throws `ARN_INVALID` where it is neither, or where a short name has no base to complete it.

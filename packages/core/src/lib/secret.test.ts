@@ -18,4 +18,5 @@ test.each([
   ['its own keys', () => JSON.stringify(Object.entries(secret))],
 ])('is redacted in %s', (_where, print) => {
   expect(print()).not.toContain(text)
+  expect(print()).toMatch(/redacted|^\[\]$/)
 })

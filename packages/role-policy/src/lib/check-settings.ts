@@ -1,4 +1,4 @@
-import { CodedError, parseBaseArn, resolveRole } from '@kube2iam-ts/core'
+import { CodedError, isShortRoleName, resolveRole } from '@kube2iam-ts/core'
 import type { SessionContext } from './context.ts'
 import { policyInvalid } from './policy-invalid.ts'
 import { checkTags } from './session-tags.ts'
@@ -36,7 +36,7 @@ function checkDefaultRole({ defaultRole, base }: PolicySettings): void {
   if (defaultRole === undefined) return
   try {
     // Whether a short name is one can be said before the base ARN is known.
-    resolveRole(defaultRole, base ?? parseBaseArn('arn:aws:iam::000000000000:role/'))
+    if (base !== undefined || !isShortRoleName(defaultRole)) resolveRole(defaultRole, base)
   } catch (error) {
     throw policyInvalid('defaultRole', error instanceof CodedError ? error.message : String(error))
   }

@@ -1,7 +1,14 @@
-import { type BaseArn, CodedError, type PodIdentity, type RoleArn, resolveRole } from '@kube2iam-ts/core'
+import {
+  type BaseArn,
+  CodedError,
+  isShortRoleName,
+  type PodIdentity,
+  type RoleArn,
+  resolveRole,
+} from '@kube2iam-ts/core'
 import type { Context, Stop } from './context.ts'
 import type { DecisionInput, RoleSource } from './decision.ts'
-import { quote, refuse, waitFor } from './refuse.ts'
+import { cut, quote, refuse, waitFor } from './refuse.ts'
 import type { Trace } from './trace.ts'
 
 export interface ChosenRole {
@@ -30,7 +37,7 @@ export function chooseRole(context: Context, input: DecisionInput, trace: Trace)
     return refuse('annotation-empty', pod, `${named.where} is empty; name a role there or remove it`)
   }
   const { base, basePending, defaultRole } = context.settings
-  if (base === undefined && !/^arn:/i.test(named.text)) {
+  if (base === undefined && isShortRoleName(named.text)) {
     if (basePending) {
       trace('role syntax', 'waiting', () => 'a short name, and the base ARN is being discovered')
       return waitFor('base-arn')
@@ -52,7 +59,12 @@ export function chooseRole(context: Context, input: DecisionInput, trace: Trace)
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
     trace('role syntax', 'failed', () => error.message)
-    return refuse('annotation-invalid', pod, `${named.where} cannot be used: ${error.message}`, named.text)
+    return refuse(
+      'annotation-invalid',
+      pod,
+      `${named.where} cannot be used: ${error.message}`,
+      cut(named.text),
+    )
   }
 }
 

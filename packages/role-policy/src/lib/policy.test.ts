@@ -130,6 +130,14 @@ describe('the role of a pod', () => {
     })
   })
 
+  test('that is no role at all is not waited for', () => {
+    const pod = annotated('a b')
+    expect(decide({ base: undefined, basePending: true }, { pod })).toMatchObject({
+      code: 'annotation-invalid',
+    })
+    expect(decide({ base: undefined }, { pod })).toMatchObject({ code: 'annotation-invalid' })
+  })
+
   test('waits for what could name it, and only for that', () => {
     const unknown = { namespace: undefined, serviceAccount: undefined }
     expect(decide({}, { ...unknown })).toMatchObject({ kind: 'granted' })
@@ -487,6 +495,10 @@ describe('every decision', () => {
     expect(decision.message).toMatch(/^pod default\/web-0: /)
     expect(decision.message).not.toContain('\n')
     expect(decision.message.length).toBeLessThan(600)
+    expect(decision.role?.length).toBeLessThan(210)
+    const listing = namespaced({ [key.allowedRoles]: JSON.stringify(['y'.repeat(4000)]) })
+    const denied = decide({ namespaceRestrictions: 'enforce' }, { namespace: listing })
+    expect(denied.kind === 'denied' && denied.message.length).toBeLessThan(600)
   })
 
   test('is remembered while the records are the same, and made anew when one changes', () => {

@@ -13,6 +13,7 @@ export const sentenceOf = (denial: Denial, pod: PodIdentity): string =>
 export const waitFor = (missing: Missing): Wait => ({ kind: 'wait', for: missing })
 
 /** Text that somebody else wrote, as it may be shown: quoted, without control characters, and not without end. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 200 ? `${text.slice(0, 200)}…` : text)
-}
+export const quote = (text: string): string => JSON.stringify(cut(text))
+
+/** Text that somebody else wrote, but not without end. */
+export const cut = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}...` : text)
