@@ -1,5 +1,5 @@
-import type { Lab, Pod, PodOptions } from './lab/lab.ts'
 import type { Manifest } from '@kube2iam-ts/pod-registry/testing'
+import type { Lab, Pod, PodOptions } from './lab/lab.ts'
 import type { World } from './world/world.ts'
 
 export const NODE_NAME = 'node-a'
@@ -45,9 +45,25 @@ export async function runPod(
   const { address = `10.244.0.${host}`, address6 = `fd00:10:244::${host.toString(16)}` } = options
   const attach = options.attach ?? 'bridge'
   const pod = await lab.addPod(name, { address, address6, attach })
-  const uid = `00000000-0000-4000-8000-${String(host).padStart(12, '0')}`
-  await world.apply(podManifest(name, uid, address, attach === 'bridge' ? address6 : undefined, options))
+  const uid = await registerPod(world, name, address, {
+    ...options,
+    ...(attach === 'bridge' ? { address6 } : {}),
+  })
   return { ...pod, podName: name, uid }
+}
+
+let pods = 0
+
+/** Tells the API server of a running pod with these addresses; its network is the caller's affair. */
+export async function registerPod(
+  world: World,
+  name: string,
+  address: string,
+  options: ClusterPodOptions,
+): Promise<string> {
+  const uid = `00000000-0000-4000-8000-${String(++pods).padStart(12, '0')}`
+  await world.apply(podManifest(name, uid, address, options.address6, options))
+  return uid
 }
 
 function podManifest(

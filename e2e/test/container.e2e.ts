@@ -9,7 +9,7 @@ import { ADDRESSES, type Lab } from '../src/lab/lab.ts'
 import { ownPrefix } from '../src/lab/owner.ts'
 import { mustSkip } from '../src/lab/requirements.ts'
 import { describeMainJob } from '../src/main-job.ts'
-import { actionOf, type Container, expand, isAllowed, render, type Rendered } from '../src/manifests.ts'
+import { actionOf, type Container, expand, isAllowed, type Rendered, render } from '../src/manifests.ts'
 import { makeCertificates } from '../src/world/certificates.ts'
 import type { World } from '../src/world/world.ts'
 

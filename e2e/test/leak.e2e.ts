@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Agent, agentEnv, APP_PORT, runAgentCommand, startAgent } from '../src/agent.ts'
+import { type Agent, APP_PORT, agentEnv, runAgentCommand, startAgent } from '../src/agent.ts'
 import { furnish, runPod } from '../src/cluster.ts'
 import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
 import { mustSkip } from '../src/lab/requirements.ts'

@@ -20,9 +20,10 @@ export async function addCniPod(lab: Lab, name: string, config: CniConfig, subne
   const before = await links(lab)
   const ipam = {
     type: 'host-local',
-    dataDir: `${lab.folder}/cni`,
     ranges: [[{ subnet }]],
     routes: [{ dst: '0.0.0.0/0' }],
+    ...(config['ipam'] as object | undefined),
+    dataDir: `${lab.folder}/cni`,
   }
   const environment = {
     CNI_COMMAND: 'ADD',
@@ -35,7 +36,7 @@ export async function addCniPod(lab: Lab, name: string, config: CniConfig, subne
     cniVersion: '0.4.0',
     name: `e2e-${config.type}`,
     ...config,
-    ipam: config['ipam'] ?? ipam,
+    ipam,
   })
   const output = await lab.node.mustRun([`${PLUGINS}/${config.type}`], { env: environment, input })
   const { ips } = JSON.parse(output) as { ips: { address: string }[] }

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess, type StdioOptions } from 'node:child_process'
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** What a finished command left behind. */

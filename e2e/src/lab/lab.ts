@@ -28,6 +28,8 @@ export interface LabOptions {
    * delivered locally; `vpc`: behind the uplink as on EC2, so that they are forwarded. `node` by default.
    */
   readonly metadata?: 'node' | 'vpc'
+  /** Whether the node has the bridge cni0 for pods; true by default. False leaves that to a CNI plugin. */
+  readonly podNetwork?: boolean
 }
 
 export interface PodOptions {
@@ -92,7 +94,8 @@ export async function createLab(options: LabOptions = {}): Promise<Lab> {
     const vpc = await addNamespace('vpc')
     const node = await addNamespace('node')
     await connect(node, vpc)
-    await makeBridge(node)
+    await node.sysctl('net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
+    if (options.podNetwork !== false) await makeBridge(node)
     const metadata = options.metadata === 'vpc' ? vpc : node
     await ip(metadata, `address add ${ADDRESSES.metadata}/32 dev lo`)
     await ip(metadata, `-6 address add ${ADDRESSES.metadata6}/128 dev lo nodad`)
@@ -147,7 +150,6 @@ async function makeBridge(node: NetworkNamespace): Promise<void> {
   await ip(node, `address add ${ADDRESSES.bridge}/24 dev cni0`)
   await ip(node, `-6 address add ${ADDRESSES.bridge6}/64 dev cni0 nodad`)
   await ip(node, 'link set cni0 up')
-  await node.sysctl('net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1')
 }
 
 let hostLinks = 0

@@ -1,4 +1,4 @@
-import { launch, mustRun, run, type CommandOptions, type CommandResult } from './command.ts'
+import { type CommandOptions, type CommandResult, launch, mustRun, run } from './command.ts'
 import { removeNetworkNamespace } from './owner.ts'
 import { followProcess, type LabProcess } from './process.ts'
 

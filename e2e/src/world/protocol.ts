@@ -1,5 +1,5 @@
-import type { FakeApiRequest, FakeApiTls, Manifest, TokenOwner } from '@kube2iam-ts/pod-registry/testing'
 import type { FakeRole, FakeStsCall } from '@kube2iam-ts/credential-broker/testing'
+import type { FakeApiRequest, FakeApiTls, Manifest, TokenOwner } from '@kube2iam-ts/pod-registry/testing'
 
 /** How a world is started: the argument of `main.ts`. */
 export interface WorldOptions {
