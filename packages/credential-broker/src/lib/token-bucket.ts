@@ -10,7 +10,7 @@ export interface TokenBucketOptions {
 
 /**
  * A node's budget of STS calls. STS throttles per account and region, so all nodes share one allowance that none of
- * them can see: after a throttled answer the rate is halved, and every success gives a little back.
+ * them can see: after a throttled answer the rate is halved, and given back slowly while calls succeed.
  */
 export interface TokenBucket {
   /** Takes a token if there is one. */
@@ -22,16 +22,19 @@ export interface TokenBucket {
   readonly ratePerSecond: number
 }
 
+/** Calls a second that are left to a node however often it is throttled. */
 const SLOWEST = 0.2
-const GIVEN_BACK = 0.1
-/** One burst of throttled answers is one piece of news. */
-const HALVE_EVERY_MS = 1_000
+/** Added to the rate for each second that has a success: in time and not per call, or recovery would be a stampede. */
+const GIVEN_BACK = 0.02
+/** Many answers in one second are one piece of news. */
+const NEWS_EVERY_MS = 1_000
 
 export function createTokenBucket({ clock, ratePerSecond, burst }: TokenBucketOptions): TokenBucket {
   let rate = ratePerSecond
   let tokens = burst
   let filledAt = clock.monotonic()
   let halvedAt = Number.NEGATIVE_INFINITY
+  let raisedAt = Number.NEGATIVE_INFINITY
 
   function fill(): void {
     const now = clock.monotonic()
@@ -56,12 +59,15 @@ export function createTokenBucket({ clock, ratePerSecond, burst }: TokenBucketOp
       fill()
       tokens = 0
       const now = clock.monotonic()
-      if (now - halvedAt < HALVE_EVERY_MS) return
+      if (now - halvedAt < NEWS_EVERY_MS) return
       halvedAt = now
       rate = Math.max(SLOWEST, rate / 2)
     },
     succeeded() {
+      const now = clock.monotonic()
+      if (rate >= ratePerSecond || now - raisedAt < NEWS_EVERY_MS) return
       fill()
+      raisedAt = now
       rate = Math.min(ratePerSecond, rate + GIVEN_BACK)
     },
     get ratePerSecond() {
