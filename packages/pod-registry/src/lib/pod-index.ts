@@ -66,11 +66,9 @@ export function createPodIndex(): PodIndex {
       if (dead.has(pod.uid)) return update
       const namesake = tables.byName.get(pod.namespace)?.get(pod.name)
       if (namesake !== undefined && namesake.pod.uid !== pod.uid) {
-        // A name belongs to one pod at a time, so one of the two is gone for certain: the one created earlier.
-        if (namesake.pod.createdAt > pod.createdAt) {
-          bury(pod.uid)
-          return update
-        }
+        // A name belongs to one pod at a time, so one of the two is gone for certain: the one created earlier. It is
+        // not written off for good, because two API servers' clocks may disagree: the next list knows better.
+        if (namesake.pod.createdAt > pod.createdAt) return update
         drop(namesake, update)
         bury(namesake.pod.uid)
       }

@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { createListSplitter } from './list-splitter.ts'
+
+/** Splits the text, cut where the list of lengths says. */
+function split(text: string, cuts: readonly number[] = []): { items: unknown[]; envelope: unknown } {
+  const items: unknown[] = []
+  const splitter = createListSplitter((item) => items.push(item))
+  let rest = Buffer.from(text)
+  for (const cut of cuts) {
+    splitter.write(rest.subarray(0, cut))
+    rest = rest.subarray(cut)
+  }
+  splitter.write(rest)
+  return { items, envelope: splitter.end() }
+}
+
+test('a list is cut into its items and the rest', () => {
+  const { items, envelope } = split(
+    '{"kind":"PodList","metadata":{"resourceVersion":"7"},"items":[{"a":1},{"b":[{}]}]}',
+  )
+  expect(items).toEqual([{ a: 1 }, { b: [{}] }])
+  expect(envelope).toEqual({ kind: 'PodList', metadata: { resourceVersion: '7' }, items: [] })
+})
+
+test('the order of the keys does not matter', () => {
+  const { items, envelope } = split(
+    '{"items":[{"a":1}],"metadata":{"resourceVersion":"7","items":[1]},"kind":"L"}',
+  )
+  expect(items).toEqual([{ a: 1 }])
+  expect(envelope).toMatchObject({ metadata: { resourceVersion: '7' }, kind: 'L' })
+})
+
+test.each(['{"metadata":{},"items":null}', '{"metadata":{},"items":[]}', '{"metadata":{}}'])(
+  'no items: %s',
+  (text) => expect(split(text).items).toEqual([]),
+)
+
+test.each([
+  ['an empty answer', ''],
+  ['a cut in an item', '{"items":[{"a":1'],
+  ['a cut after an item', '{"items":[{"a":1}'],
+  ['a cut in a string', '{"items":[{"a":"x'],
+  ['text that is no JSON', '<html>gateway</html>'],
+  ['items that are no objects', '{"items":[1,2]}'],
+  ['an item that is no JSON', '{"items":[{a:1}]}'],
+])('%s is refused as FEED_LIST_FAILED', (_, text) => {
+  expect(() => split(text)).toThrow(expect.objectContaining({ code: 'FEED_LIST_FAILED', retryable: true }))
+})
+
+describe('for any list, written in any way and arriving in any pieces', () => {
+  const trickyText = fc.oneof(
+    fc.string({ unit: 'grapheme' }),
+    fc.constantFrom('items', '"items":[{', '}]}', '\\', '\\"', '{"', '漢字', '\u0000', '[{]'),
+  )
+  const item = fc.dictionary(fc.oneof(trickyText, fc.constant('items')), fc.jsonValue({ maxDepth: 3 }), {
+    maxKeys: 4,
+  })
+  const cuts = fc.array(fc.nat({ max: 40 }), { maxLength: 40 })
+
+  test('the items are the same as JSON.parse finds', () => {
+    fc.assert(
+      fc.property(
+        fc.array(item, { maxLength: 6 }),
+        fc.dictionary(trickyText, fc.jsonValue({ maxDepth: 2 })),
+        fc.boolean(),
+        fc.constantFrom(undefined, 1, 3),
+        cuts,
+        (list, metadata, itemsFirst, indent, pieces) => {
+          const whole = itemsFirst ? { items: list, metadata } : { metadata, items: list }
+          const { items, envelope } = split(JSON.stringify(whole, undefined, indent), pieces)
+          const parsed = JSON.parse(JSON.stringify(whole)) as typeof whole
+          expect(items).toEqual(parsed.items)
+          expect(envelope).toEqual({ ...parsed, items: [] })
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+})

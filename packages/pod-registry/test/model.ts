@@ -1,0 +1,290 @@
+import type { PodIdentity } from '@kube2iam-ts/core'
+import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
+import { createRegistry, type Feed, type Lookup, type PodRegistry } from '../src/index.ts'
+import { createAddressConfirmation, createNamespaceFeed, createPodFeed } from '../src/kubernetes.ts'
+import { createFakeApiServer, type FakeApiServer, type KubernetesObject } from '../src/testing.ts'
+import { ip } from './following.ts'
+
+/** One thing that happens: to pods, to the connection, or to time. */
+export type Step =
+  | {
+      readonly kind: 'create'
+      readonly name: number
+      readonly address: number
+      readonly hostNetwork: boolean
+    }
+  | { readonly kind: 'move'; readonly name: number; readonly address: number }
+  | { readonly kind: 'finish'; readonly name: number; readonly phase: 'Succeeded' | 'Failed' }
+  | { readonly kind: 'terminate'; readonly name: number }
+  | { readonly kind: 'delete'; readonly name: number }
+  | { readonly kind: 'recreate'; readonly name: number; readonly address: number }
+  | { readonly kind: 'drop' }
+  | { readonly kind: 'stall'; readonly on: boolean }
+  | { readonly kind: 'compact' }
+  | { readonly kind: 'expire' }
+  | { readonly kind: 'outage'; readonly on: boolean }
+  | {
+      readonly kind: 'fail'
+      readonly on: 'list' | 'watch'
+      readonly status: 410 | 429 | 500 | 503
+      readonly count: number
+    }
+  | { readonly kind: 'duplicate'; readonly on: boolean }
+  | { readonly kind: 'reorder'; readonly on: boolean }
+  | { readonly kind: 'slow'; readonly ms: number }
+  | { readonly kind: 'wait'; readonly ms: number }
+
+/** What the API server held after one write, as far as it matters: who may be answered for which address. */
+interface Truth {
+  readonly version: number
+  /** Address to the uids of the pods that hold it. */
+  readonly holders: ReadonlyMap<string, readonly string[]>
+}
+
+export interface History {
+  apply(step: Step): Promise<void>
+  /** Ends every fault, gives the feed time to come to rest, and compares the registry with the model. */
+  quiesce(): Promise<void>
+  close(): Promise<void>
+}
+
+export const NAMES = 5
+export const ADDRESSES = 4
+const NODE = 'node-1'
+
+const addressOf = (index: number): string => `10.0.0.${index + 1}`
+const ALL = Array.from({ length: ADDRESSES }, (_, index) => addressOf(index))
+
+/** The model, in the plainest words there are: who holds an address in this state of the API server. */
+function holdersIn(pods: readonly KubernetesObject[]): Map<string, string[]> {
+  const holders = new Map<string, string[]>()
+  for (const pod of pods) {
+    const { spec, status, metadata } = pod as unknown as {
+      spec: { hostNetwork?: boolean }
+      status: { phase: string; podIP?: string }
+      metadata: { uid: string }
+    }
+    if (spec.hostNetwork === true || status.phase === 'Succeeded' || status.phase === 'Failed') continue
+    if (status.podIP === undefined) continue
+    holders.set(status.podIP, [...(holders.get(status.podIP) ?? []), metadata.uid])
+  }
+  return holders
+}
+
+/** Begins a history: an API server, and a registry that follows it with the real feeds, on one clock that is moved. */
+export async function beginHistory(seed: number, options: { confirm: boolean }): Promise<History> {
+  const clock = createFakeClock(undefined, { settle: 'instant' })
+  const random = createSeededRandom(seed)
+  const server = createFakeApiServer({ clock, historyLimit: 40, bookmarkEveryMs: 10_000 })
+  const connection = server.connection()
+  const truths: Truth[] = []
+  const gone = new Set<string>()
+  /** Every write up to here has been told to the registry (by an event, a bookmark or a list). */
+  let told = 0
+  const toldAlone = new Set<number>()
+  /** The version of the API server when it last answered about one address. */
+  const directly = new Map<string, number>()
+  const writes: number[] = []
+  const remember = (): void => {
+    truths.push({ version: Number(server.resourceVersion), holders: holdersIn(server.list('Pod')) })
+  }
+  remember()
+  server.subscribe(({ type, object }) => {
+    if (object.kind !== 'Pod') return
+    writes.push(Number(object.metadata.resourceVersion))
+    if (type === 'DELETED') gone.add(object.metadata.uid ?? '')
+    remember()
+  })
+  const common = { connection, clock, random, annotationKeys: [], silenceMs: 25_000, watchMs: 60_000 }
+  const ask = createAddressConfirmation({ connection, annotationKeys: [], node: NODE })
+  const registry = createRegistry({
+    pods: observed(createPodFeed({ ...common, node: NODE, pageSize: 2 }), (event) => {
+      if (!('version' in event) || event.version === undefined) return
+      const version = Number(event.version)
+      toldAlone.add(version)
+      // A list and a bookmark speak for everything before them; an event speaks for itself.
+      if (event.kind === 'snapshot' || event.kind === 'progress') told = Math.max(told, version)
+    }),
+    namespaces: createNamespaceFeed(common),
+    ...(options.confirm && {
+      confirm: async (address, signal) => {
+        const answer = await ask(address, signal)
+        directly.set(address, Number(answer.version))
+        return answer
+      },
+    }),
+    clock,
+  })
+  registry.start()
+  await clock.advance(0)
+
+  return {
+    async apply(step) {
+      perform(step, server)
+      await clock.advance(step.kind === 'wait' ? step.ms : 1)
+      await check(registry, false)
+    },
+    async quiesce() {
+      server.faults.clear()
+      await clock.advance(120_000)
+      await check(registry, true)
+    },
+    async close() {
+      await registry.close()
+      await server.close()
+      await clock.advance(0)
+      if (clock.pending > 0 || server.watches > 0) throw new Error('something was left behind')
+    },
+  }
+
+  async function check(followed: PodRegistry, isQuiet: boolean): Promise<void> {
+    for (const address of ALL) {
+      const lookup = followed.lookup(ip(address))
+      judge(address, lookup)
+      if (isQuiet) settled(address, lookup)
+    }
+    if (!options.confirm) return
+    for (const address of ALL) {
+      const deadline = clock.monotonic() + 5
+      const signal = new AbortController().signal
+      // Judged in the moment of the answer: a moment later it may be told that things have changed.
+      const judged = followed
+        .waitFor(ip(address), { deadline, signal })
+        .then((lookup) => judge(address, lookup))
+        .catch((error: unknown) => error)
+      await clock.advance(5)
+      const error = await judged
+      if (error !== undefined) throw error
+    }
+  }
+
+  /**
+   * No foreign identity. Where the registry was told everything up to some write and nothing after it, it has to say
+   * what the API server held then. Where a stream out of order withholds a write, the pod that is named has at least
+   * to have held the address at some moment since: the withheld write may be its rival's.
+   */
+  function judge(address: string, lookup: Lookup): void {
+    if (lookup.kind !== 'found') return
+    const { uid } = lookup.pod
+    const firstUntold = writes.find((version) => version > told && !toldAlone.has(version))
+    const isInOrder = firstUntold === undefined || Math.max(told, ...toldAlone) < firstUntold
+    const reached = truths.findLastIndex(({ version }) => firstUntold === undefined || version < firstUntold)
+    const newest = directly.get(address)
+    const isRight = isInOrder
+      ? truths.slice(reached).some(({ version, holders }, index) => {
+          const isDirect = newest !== undefined && version >= newest
+          return (index === 0 || isDirect) && holders.get(address)?.join() === uid
+        })
+      : truths.slice(reached).some(({ holders }) => holders.get(address)?.includes(uid))
+    if (!isRight) throw new Error(`${address} was answered as ${uid}, who does not hold it`)
+  }
+
+  /** At rest the registry says exactly what the model says. */
+  function settled(address: string, lookup: Lookup): void {
+    const holders = truths.at(-1)?.holders.get(address) ?? []
+    const expected = holders.length === 0 ? 'unknown' : holders.length === 1 ? holders[0] : 'ambiguous'
+    const actual = lookup.kind === 'found' ? lookup.pod.uid : lookup.kind
+    if (actual !== expected) throw new Error(`at rest ${address} is ${actual}, and should be ${expected}`)
+  }
+}
+
+function observed(
+  feed: Feed<PodIdentity>,
+  onEvent: (event: { kind: string; version?: string }) => void,
+): Feed<PodIdentity> {
+  return {
+    async *events(signal) {
+      for await (const event of feed.events(signal)) {
+        onEvent(event)
+        yield event
+      }
+    },
+  }
+}
+
+function perform(step: Step, server: FakeApiServer): void {
+  const { faults } = server
+  switch (step.kind) {
+    case 'create':
+      if (server.get('Pod', 'default', `p${step.name}`) === undefined) create(server, step)
+      return
+    case 'recreate':
+      if (server.get('Pod', 'default', `p${step.name}`) !== undefined)
+        server.delete('Pod', 'default', `p${step.name}`)
+      create(server, { ...step, hostNetwork: false })
+      return
+    case 'move':
+      return change(server, step.name, (pod) => ({
+        ...pod,
+        status: {
+          ...(pod['status'] as object),
+          podIP: addressOf(step.address),
+          podIPs: [{ ip: addressOf(step.address) }],
+        },
+      }))
+    case 'finish':
+      return change(server, step.name, (pod) => ({
+        ...pod,
+        status: { ...(pod['status'] as object), phase: step.phase },
+      }))
+    case 'terminate':
+      return change(server, step.name, (pod) => ({
+        ...pod,
+        metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:10:00Z' },
+      }))
+    case 'delete':
+      if (server.get('Pod', 'default', `p${step.name}`) !== undefined)
+        server.delete('Pod', 'default', `p${step.name}`)
+      return
+    case 'drop':
+      return faults.dropWatches()
+    case 'stall':
+      faults.stallWatches = step.on
+      return
+    case 'compact':
+      return faults.compact()
+    case 'expire':
+      return faults.expireWatches()
+    case 'outage':
+      faults.outage = step.on
+      if (step.on) faults.dropWatches()
+      return
+    case 'fail':
+      return faults.fail({ status: step.status, on: step.on, count: step.count, resource: 'pods' })
+    case 'duplicate':
+      faults.duplicateEvents = step.on
+      return
+    case 'reorder':
+      faults.reorderEvents = step.on
+      return
+    case 'slow':
+      faults.slowListMs = step.ms
+      return
+    case 'wait':
+      return
+    default:
+      step satisfies never
+  }
+}
+
+function create(
+  server: FakeApiServer,
+  { name, address, hostNetwork }: { name: number; address: number; hostNetwork: boolean },
+): void {
+  const podIP = addressOf(address)
+  server.apply({
+    kind: 'Pod',
+    metadata: { name: `p${name}`, namespace: 'default' },
+    spec: { nodeName: NODE, ...(hostNetwork && { hostNetwork }) },
+    status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }] },
+  })
+}
+
+function change(
+  server: FakeApiServer,
+  name: number,
+  edit: (pod: KubernetesObject) => KubernetesObject,
+): void {
+  const pod = server.get('Pod', 'default', `p${name}`)
+  if (pod !== undefined) server.apply(edit(pod))
+}
