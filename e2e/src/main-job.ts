@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { CLIENTS, type Client, curlCredentials } from './clients/clients.ts'
+import { CLIENTS, type Client, curlCredentials, curlToken } from './clients/clients.ts'
 import { type ClusterPod, furnish, runPod } from './cluster.ts'
-import { ADDRESSES, createLab, type Lab } from './lab/lab.ts'
+import { ADDRESSES, createLab, type Lab, type Pod } from './lab/lab.ts'
 import { networkNamespaces, ownPrefix } from './lab/owner.ts'
 import type { LabProcess } from './lab/process.ts'
 import type { WorldOptions } from './world/protocol.ts'
@@ -38,6 +38,8 @@ const byName = (...names: readonly string[]): Client[] =>
   CLIENTS.filter((client) => names.includes(client.name))
 
 export interface MainJobOptions {
+  /** As the agent's --imds-tokens; `optional` unless told. */
+  readonly tokens?: 'optional' | 'required'
   /** More about the world than its defaults. */
   readonly world?: (lab: Lab) => Promise<Partial<WorldOptions>>
   /** Further expectations while the agent still runs. */
@@ -92,18 +94,31 @@ export function describeMainJob(title: string, start: StartAgent, options: MainJ
         })
       })
 
-      test('curl without a token gets the same role: version 1 of the protocol', async () => {
-        const place = { lab, world, pod: pod('reader') }
-        const document = JSON.parse(await curlCredentials(place, 'v1')) as { AccessKeyId: string }
-        const calls = await world.stsCalls()
-        const issued = calls.find((call) => call.issued?.accessKeyId === document.AccessKeyId)
-        expect(issued?.issued?.arn).toContain(':assumed-role/reader/')
+      test.runIf(options.tokens !== 'required')(
+        'curl without a token gets the same role: version 1',
+        async () => {
+          const document = JSON.parse(await curlCredentials({ lab, world, pod: pod('reader') }, 'v1'))
+          expect(await ownerOf(world, (document as { AccessKeyId: string }).AccessKeyId)).toContain(
+            ':assumed-role/reader/',
+          )
+        },
+      )
+
+      test.runIf(options.tokens === 'required')('curl without a token gets nothing but 401', async () => {
+        for (const path of ['/', ROLES, `${ROLES}reader`])
+          expect(await statusOf(pod('reader'), path)).toBe('401')
       })
 
       test('the role of another pod is not to be had by naming it', async () => {
-        const url = `http://${ADDRESSES.metadata}/latest/meta-data/iam/security-credentials/reader`
-        const answer = await pod('writer').mustRun(['curl', '-sS', '-w', '%{http_code}', url])
-        expect(answer).toBe('404')
+        const token = await curlToken(pod('writer'))
+        expect(await statusOf(pod('writer'), `${ROLES}writer`, token)).toBe('200')
+        expect(await statusOf(pod('writer'), `${ROLES}reader`, token)).toBe('404')
+      })
+
+      test('a token is good for the pod that asked for it only', async () => {
+        const token = await curlToken(pod('reader'))
+        expect(await statusOf(pod('reader'), `${ROLES}reader`, token)).toBe('200')
+        expect(await statusOf(pod('writer'), `${ROLES}writer`, token)).toBe('401')
       })
 
       test.each(['reader', 'plain'])('no path gives pod %s a secret of the node', async (name) => {
@@ -164,6 +179,19 @@ export function describeMainJob(title: string, start: StartAgent, options: MainJ
       expect(left).toEqual([])
     })
   })
+}
+
+const ROLES = '/latest/meta-data/iam/security-credentials/'
+
+/** The HTTP status that a pod gets for a path. */
+async function statusOf(pod: Pod, path: string, token?: string): Promise<string> {
+  const header = token === undefined ? [] : ['-H', `X-aws-ec2-metadata-token: ${token}`]
+  const silent = ['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', '--max-time', '2', ...header]
+  return pod.mustRun([...silent, `http://${ADDRESSES.metadata}${path}`])
+}
+
+async function ownerOf(world: World, accessKeyId: string): Promise<string | undefined> {
+  return (await world.stsCalls()).find((call) => call.issued?.accessKeyId === accessKeyId)?.issued?.arn
 }
 
 const isPod = (address: string): boolean =>

@@ -185,6 +185,22 @@ const curl: Client = {
 const METADATA = 'http://169.254.169.254'
 const ROLES = `${METADATA}/latest/meta-data/iam/security-credentials/`
 
+/** A token for the metadata service, as a shell script gets it. */
+export async function curlToken(pod: Pod): Promise<string> {
+  const header = ['-H', 'X-aws-ec2-metadata-token-ttl-seconds: 60']
+  return pod.mustRun([
+    'curl',
+    '-sS',
+    '--fail',
+    '--max-time',
+    '5',
+    '-X',
+    'PUT',
+    ...header,
+    `${METADATA}/latest/api/token`,
+  ])
+}
+
 /** What a shell script does: the role list, then the document; with a token first unless it is to be v1. */
 export async function curlCredentials(at: Place, way: Way): Promise<string> {
   const get = ['curl', '-sS', '--fail', '--max-time', '5']
@@ -196,11 +212,7 @@ export async function curlCredentials(at: Place, way: Way): Promise<string> {
       'http://169.254.170.23/v1/credentials',
     ])
   }
-  const ttl = 'X-aws-ec2-metadata-token-ttl-seconds: 60'
-  const token =
-    way === 'v1'
-      ? undefined
-      : await at.pod.mustRun([...get, '-X', 'PUT', '-H', ttl, `${METADATA}/latest/api/token`])
+  const token = way === 'v1' ? undefined : await curlToken(at.pod)
   const header = token === undefined ? [] : ['-H', `X-aws-ec2-metadata-token: ${token}`]
   const role = await at.pod.mustRun([...get, ...header, ROLES])
   return at.pod.mustRun([...get, ...header, ROLES + role])
