@@ -269,8 +269,13 @@ function strictly(target: string): string | undefined {
 function leniently(target: string): string {
   let path = target.replace(/^[a-z]+:\/\/[^/]*/i, '')
   for (let round = 0; round < 3; round += 1) {
-    path = path.replaceAll(/%([0-9a-f]{2})/gi, (_match, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
+    path = path.replaceAll(
+      /%u00([0-9a-f]{2})|%c([01])%([89ab][0-9a-f])|%([0-9a-f]{2})/gi,
+      (_all, wide?: string, lead?: string, tail?: string, plain?: string) =>
+        lead === undefined
+          ? String.fromCharCode(Number.parseInt(wide ?? plain ?? '', 16))
+          : // An overlong pair: six bits of the character in its tail, the seventh in its lead.
+            String.fromCharCode((Number(lead) << 6) | (Number.parseInt(tail ?? '', 16) & 0x3f)),
     )
   }
   path = path

@@ -94,6 +94,7 @@ export interface WorldOptions {
 export interface World {
   readonly clock: ShiftableClock
   readonly instance: FakeInstance
+  readonly instanceUrl: string
   readonly service: FakeCredentialService
   readonly events: EmulatorEvent[]
   readonly listener: Listener
@@ -169,6 +170,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
   return {
     clock,
     instance,
+    instanceUrl: url,
     service,
     events,
     listener,
