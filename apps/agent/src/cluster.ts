@@ -1,6 +1,8 @@
 import type { AgentSettings, ClusterPort } from '@kube2iam-ts/agent-runtime'
-import { type Clock, CodedError, type Random } from '@kube2iam-ts/core'
+import { type Clock, CodedError, isCoded, type Random } from '@kube2iam-ts/core'
 import {
+  type ApiConnection,
+  type Cluster,
   type ClusterSource,
   connectToCluster,
   createAddressConfirmation,
@@ -31,36 +33,74 @@ export function clusterSource(settings: AgentSettings, environment: Environment)
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = environment
   if (host !== undefined) return { kind: 'in-cluster', host, port }
   throw new CodedError(
-    'CLUSTER_CONFIG',
-    'no API server is named, and this is no pod: give --kubeconfig, or --api-server with --api-token',
+    'CONFIG_INVALID',
+    '--kubeconfig is not given, nor --api-server, and this is no pod: give one of them',
   )
 }
 
-/** The API server as the agent uses it. Rejects with `CLUSTER_CONFIG` before anything is asked. */
+/** The configuration of the API server, read. Rejects with `CONFIG_INVALID`, naming the flag that led to it. */
+export async function openCluster(settings: AgentSettings, environment: Environment): Promise<Cluster> {
+  const source = clusterSource(settings, environment)
+  try {
+    return await loadCluster(source)
+  } catch (error) {
+    if (!isCoded(error, 'CLUSTER_CONFIG')) throw error
+    const flag = {
+      kubeconfig: '--kubeconfig',
+      address: '--api-server',
+      'in-cluster': 'in-cluster configuration',
+    }
+    const right =
+      source.kind === 'kubeconfig' ? ': give a kubeconfig whose current context names a cluster' : ''
+    throw new CodedError('CONFIG_INVALID', `${flag[source.kind]}: ${error.message}${right}`, { cause: error })
+  }
+}
+
+/** What is watched, of whichever API server. */
+export function feedsOf(
+  settings: AgentSettings,
+  shared: { readonly connection: ApiConnection; readonly clock: Clock; readonly random: Random },
+  node: string | undefined,
+): Pick<ClusterPort, 'pods' | 'namespaces' | 'serviceAccounts'> {
+  const namespaceKeys = [
+    settings.namespaceKey,
+    settings.namespacePermittedKey,
+    settings.namespaceDefaultRoleKey,
+  ]
+  return {
+    pods: createPodFeed({
+      ...shared,
+      ...(node !== undefined && { node }),
+      annotationKeys: podKeys(settings),
+    }),
+    namespaces: createNamespaceFeed({ ...shared, annotationKeys: namespaceKeys }),
+    serviceAccounts: createServiceAccountFeed({ ...shared, annotationKeys: settings.serviceAccountRoleKeys }),
+  }
+}
+
+const podKeys = ({ iamRoleKey, iamExternalId, sessionNameKey, sessionTagsKey }: AgentSettings): string[] => [
+  iamRoleKey,
+  iamExternalId,
+  sessionNameKey,
+  ...(sessionTagsKey === undefined ? [] : [sessionTagsKey]),
+]
+
+/** The API server as the agent uses it. Rejects with `CONFIG_INVALID` before anything is asked. */
 export async function connect(
   settings: AgentSettings,
   environment: Environment,
   { clock, random }: { readonly clock: Clock; readonly random: Random },
 ): Promise<ClusterPort> {
-  const cluster = await loadCluster(clusterSource(settings, environment))
+  const cluster = await openCluster(settings, environment)
   const connection = connectToCluster(cluster, { userAgent: `kube2iam/${buildInfo.version}` })
   const { node } = settings
-  const onNode = node === undefined ? {} : { node }
-  const shared = { connection, clock, random }
-  const pod = [settings.iamRoleKey, settings.iamExternalId, settings.sessionNameKey]
-  const podKeys = settings.sessionTagsKey === undefined ? pod : [...pod, settings.sessionTagsKey]
   return {
-    pods: createPodFeed({ ...shared, ...onNode, annotationKeys: podKeys }),
-    namespaces: createNamespaceFeed({
-      ...shared,
-      annotationKeys: [
-        settings.namespaceKey,
-        settings.namespacePermittedKey,
-        settings.namespaceDefaultRoleKey,
-      ],
+    ...feedsOf(settings, { connection, clock, random }, node),
+    confirm: createAddressConfirmation({
+      connection,
+      ...(node !== undefined && { node }),
+      annotationKeys: podKeys(settings),
     }),
-    serviceAccounts: createServiceAccountFeed({ ...shared, annotationKeys: settings.serviceAccountRoleKeys }),
-    confirm: createAddressConfirmation({ connection, ...onNode, annotationKeys: podKeys }),
     events: createEventRecorder({ connection, clock, component: 'kube2iam', instance: node ?? 'kube2iam' }),
     taints: createNodeTaints({ connection }),
     tokenReviewer: createTokenReviewer({ connection }),

@@ -29,7 +29,7 @@ async function runLogged(
     agent = await wire(settings, environment, log)
   } catch (error) {
     if (!isCoded(error)) throw error
-    process.stderr.write(`kube2iam: ${flagOf(settings)}: ${error.message.replaceAll(/\s+/g, ' ')}\n`)
+    process.stderr.write(`kube2iam: ${error.message.replaceAll(/\s+/g, ' ')}\n`)
     return 2
   }
   process.on('unhandledRejection', (error) =>
@@ -63,11 +63,6 @@ async function runLogged(
   await agent.stop(why)
   clearTimeout(late)
   return 0
-}
-
-/** Which flag the API server was chosen by, for the one line that says that it cannot be used. */
-function flagOf({ kubeconfig, apiServer }: AgentSettings): string {
-  return kubeconfig === undefined && apiServer !== undefined ? '--api-server' : '--kubeconfig'
 }
 
 function stopSignal(): Promise<string> {

@@ -5,13 +5,13 @@ import {
   createAgent,
   type Log,
 } from '@kube2iam-ts/agent-runtime'
-import { parseIpAddress, systemClock } from '@kube2iam-ts/core'
-import { createCaptureManager, createExecFileRunner, parseHostInterface } from '@kube2iam-ts/iptables-manager'
+import { systemClock } from '@kube2iam-ts/core'
 import { createMemoryTokenKeys, type TokenKeys } from '@kube2iam-ts/metadata-emulator'
 import { createInstanceMetadata, listen, openTokenKeyDirectory } from '@kube2iam-ts/metadata-emulator/node'
 import { Registry } from 'prom-client'
 import { createAuditFile } from './audit-file.ts'
 import { buildInfo } from './build-info.ts'
+import { createCapture } from './capture.ts'
 import { connect } from './cluster.ts'
 import { createSts } from './sts.ts'
 
@@ -20,10 +20,9 @@ export type Environment = Readonly<Record<string, string | undefined>>
 const clock = systemClock
 const random = Math.random
 
-/** The agent with the real world around it. Rejects with `CLUSTER_CONFIG` where the API server cannot be told. */
+/** The agent with the real world around it. Rejects with `CONFIG_INVALID` where something cannot be used. */
 export async function wire(settings: AgentSettings, environment: Environment, log: Log): Promise<Agent> {
-  const { host, port } = settings.metadataAddr
-  const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const origin = metadataOrigin(settings)
   const deps: AgentDeps = {
     settings,
     build: buildInfo,
@@ -44,31 +43,15 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
     createUpstream: (report) => createInstanceMetadata({ origin, clock, report }),
     listen,
   }
-  return createAgent(settings.iptables ? { ...deps, createCapture: captureOf(settings) } : deps)
+  return createAgent(
+    settings.iptables ? { ...deps, createCapture: (report) => createCapture(settings, report) } : deps,
+  )
 }
 
-const captureOf =
-  (settings: AgentSettings): NonNullable<AgentDeps['createCapture']> =>
-  (report) =>
-    createCaptureManager({
-      settings: {
-        instance: instanceName(settings.node),
-        hostIps: settings.hostIp === undefined ? [] : [parseIpAddress(settings.hostIp)],
-        appPort: settings.appPort,
-        hostInterface: parseHostInterface(settings.hostInterface),
-        containerCredentials: settings.containerCredentials,
-        backend: settings.iptablesBackend,
-        podCidrs: settings.podCidrs,
-      },
-      runner: createExecFileRunner(),
-      clock,
-      random,
-      report,
-    })
-
-/** What stands in the comment of each rule: one agent of one node, whichever of its processes. */
-const instanceName = (node: string | undefined): string =>
-  (node ?? 'node').replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 40)
+/** Where the node's own metadata service is. */
+export function metadataOrigin({ metadataAddr: { host, port } }: AgentSettings): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
 
 /** Keys on the node, so that tokens outlive the agent; in memory where there is no place for them. */
 function tokenKeys(directory: string | undefined, log: Log): TokenKeys {

@@ -99,7 +99,7 @@ export function createAgent(deps: AgentDeps): Agent {
   const upstream = deps.createUpstream(report.emulator)
   const policy = createDiscoveredPolicy({
     settings,
-    rules: deps.rules ?? [],
+    rules: deps.rules,
     upstream,
     clock,
     random,

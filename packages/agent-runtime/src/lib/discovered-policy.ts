@@ -7,7 +7,7 @@ import type { AgentSettings } from './settings/settings.ts'
 
 export interface DiscoveredPolicyOptions {
   readonly settings: AgentSettings
-  readonly rules: readonly PolicyRule[]
+  readonly rules?: readonly PolicyRule[] | undefined
   readonly upstream: Upstream
   readonly clock: Clock
   readonly random: Random
@@ -26,7 +26,7 @@ export interface DiscoveredPolicy {
 }
 
 export function createDiscoveredPolicy(options: DiscoveredPolicyOptions): DiscoveredPolicy {
-  const { settings, rules, onChange } = options
+  const { settings, rules = settings.rules, onChange } = options
   const wanted =
     settings.autoDiscoverDefaultRole ||
     (settings.baseRoleArn === undefined && settings.autoDiscoverBaseArn !== false)

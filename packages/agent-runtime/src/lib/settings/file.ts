@@ -1,6 +1,8 @@
+import type { PolicyRule } from '@kube2iam-ts/role-policy'
 import { suggestion } from './arguments.ts'
 import type { Flag } from './flag.ts'
 import type { SettingsProblem } from './problem.ts'
+import { readRules } from './rules.ts'
 
 /** The file that `--config` names, read and parsed: what YAML made of it. */
 export interface SettingsFile {
@@ -17,12 +19,12 @@ export function readFile(
   flags: readonly Flag<unknown>[],
 ): {
   values: ReadonlyMap<string, string>
-  rules: readonly unknown[]
+  rules: readonly PolicyRule[]
   problems: readonly SettingsProblem[]
 } {
   const values = new Map<string, string>()
   const problems: SettingsProblem[] = []
-  let rules: readonly unknown[] = []
+  let rules: readonly PolicyRule[] = []
   const names = flags.map((flag) => flag.name).filter((name) => !ONLY_ON_THE_LINE.has(name))
   if (document === undefined || document === null) return { values, rules, problems }
   if (typeof document !== 'object' || Array.isArray(document)) {
@@ -35,15 +37,9 @@ export function readFile(
   }
   for (const [key, value] of Object.entries(document)) {
     if (key === 'rules') {
-      if (Array.isArray(value)) rules = value
-      else {
-        problems.push({
-          flag: '--config',
-          wrong: '"rules" is not a list',
-          right: 'write each rule after a dash',
-          where: path,
-        })
-      }
+      const read = readRules(value, path)
+      rules = read.rules
+      problems.push(...read.problems)
       continue
     }
     if (!names.includes(key)) {

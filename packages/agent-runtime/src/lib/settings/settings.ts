@@ -1,3 +1,6 @@
+import { isCoded } from '@kube2iam-ts/core'
+import { createPolicy, type PolicyRule } from '@kube2iam-ts/role-policy'
+import { policySettings } from '../policy-settings.ts'
 import { splitArguments } from './arguments.ts'
 import { CONTRADICTIONS } from './contradictions.ts'
 import { readEnvironment } from './environment.ts'
@@ -10,8 +13,8 @@ import type { SettingsProblem } from './problem.ts'
 export interface AgentSettings extends FlagValues {
   /** Which settings somebody gave, and where; the others have their defaults. */
   readonly given: Readonly<Partial<Record<SettingName, 'flag' | 'environment' | 'file'>>>
-  /** `rules` of the file, to be read by the policy. */
-  readonly rules: readonly unknown[]
+  /** `rules` of the file. */
+  readonly rules: readonly PolicyRule[]
 }
 
 export interface SettingsSources {
@@ -88,9 +91,28 @@ export function parseSettings({ args, environment = {}, file }: SettingsSources)
       return { flag: `--${flag}`, wrong, right, ...whereOf(given[setting]) }
     },
   )
-  return contradictions.length > 0
-    ? { kind: 'invalid', problems: contradictions }
-    : { kind: 'settings', settings }
+  const impossible = [...contradictions, ...policyProblems(settings, file)]
+  return impossible.length > 0 ? { kind: 'invalid', problems: impossible } : { kind: 'settings', settings }
+}
+
+/** What the policy cannot be made of: it says so before anything is started. */
+function policyProblems(settings: AgentSettings, file: SettingsFile | undefined): SettingsProblem[] {
+  try {
+    createPolicy(
+      policySettings(settings, settings.rules, { base: undefined, role: undefined, pending: true }),
+    )
+    return []
+  } catch (error) {
+    if (!isCoded(error)) throw error
+    return [
+      {
+        flag: '--config',
+        wrong: 'cannot be followed',
+        right: error.message,
+        ...(file && { where: file.path }),
+      },
+    ]
+  }
 }
 
 function unreadable(

@@ -1,0 +1,54 @@
+import type { CaptureManager } from '@kube2iam-ts/iptables-manager'
+import { printPlan, printStatus, printSteps } from '@kube2iam-ts/iptables-manager'
+import { createCapture } from '../capture.ts'
+import { type CommandInput, say, sayJson, settingsOf } from './command.ts'
+
+const managerOf = async (input: CommandInput): Promise<CaptureManager> =>
+  createCapture(await settingsOf(input), () => {})
+
+/** Puts the guard in place: from now on no pod of this node reaches the metadata service but through the agent. */
+export async function install(input: CommandInput): Promise<number> {
+  const capture = await managerOf(input)
+  await capture.installBlock()
+  return say(
+    'Pods of this node are kept from the metadata service until the agent redirects them to itself.\n',
+  )
+}
+
+export interface UninstallInput extends CommandInput {
+  readonly alsoOthers: boolean
+  readonly dryRun: boolean
+}
+
+/** Removes what is ours, and what others of this kind left where that is asked for. */
+export async function uninstall({ alsoOthers, dryRun, ...input }: UninstallInput): Promise<number> {
+  const capture = await managerOf(input)
+  const leftovers = await capture.leftovers()
+  for (const { backend, table, chain, raw, leadsTo } of leftovers) {
+    await say(
+      `${alsoOthers ? 'left by another agent' : 'left by another agent, and kept'}: ${backend} ${table} -A ${chain} ${raw} (leads to ${leadsTo})\n`,
+    )
+  }
+  if (dryRun) return say(printStatus(await capture.inspect()))
+  const steps = await capture.remove()
+  await say(steps.length === 0 ? 'There were no rules of ours.\n' : printSteps(steps))
+  if (alsoOthers && leftovers.length > 0) await capture.removeLeftovers(leftovers)
+  return say('Pods of this node reach its metadata service, and with it the role of the node.\n')
+}
+
+export interface PrintInput extends CommandInput {
+  readonly json: boolean
+}
+
+/** What the agent would change now. */
+export async function plan({ json, ...input }: PrintInput): Promise<number> {
+  const planned = await (await managerOf(input)).plan()
+  return json ? sayJson(planned) : say(printPlan(planned))
+}
+
+/** What is there now. Exit status 1 where pods are not redirected. */
+export async function status({ json, ...input }: PrintInput): Promise<number> {
+  const seen = await (await managerOf(input)).inspect()
+  await (json ? sayJson(seen) : say(printStatus(seen)))
+  return seen.state === 'in-place' || seen.state === 'yielded' ? 0 : 1
+}
