@@ -1,4 +1,6 @@
 import yargs from 'yargs'
+import { initCommand, schemaCommand } from './commands/init.ts'
+import { FORMATS, runCommand } from './commands/run.ts'
 import { FLEET_HELP, fleetCommand } from './fleet/command.ts'
 import { ProblemsError } from './scenario/problem.ts'
 import type { Terminal } from './terminal.ts'
@@ -23,6 +25,40 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
         status = await demoCommand({ keep }, terminal)
       },
     )
+    .command(
+      'run <files..>',
+      'Play scenarios under simulated time',
+      (command) =>
+        command
+          .positional('files', {
+            type: 'string',
+            array: true,
+            demandOption: true,
+            describe: 'Scenario files, folders or patterns',
+          })
+          .option('format', {
+            choices: FORMATS,
+            default: 'table' as const,
+            describe: 'How the result is reported',
+          })
+          .option('timeline', { type: 'boolean', default: false, describe: 'Print everything that happened' })
+          .option('seed', { type: 'number', describe: 'Another seed than the scenario’s' })
+          .option('output', { type: 'string', alias: 'o', describe: 'Write the report to this file' }),
+      async ({ files, format, timeline, seed, output }) => {
+        status = await runCommand({ files, format, timeline, seed, output }, terminal)
+      },
+    )
+    .command(
+      'init [file]',
+      'Write a first scenario that explains itself',
+      (command) => command.positional('file', { type: 'string', default: 'scenario.yaml' }),
+      ({ file }) => {
+        status = initCommand(file, terminal)
+      },
+    )
+    .command('schema', 'Print the JSON Schema of scenarios', {}, () => {
+      status = schemaCommand(terminal)
+    })
     .command(
       'fleet',
       'What a fleet does to STS: calls per second, throttling, time to first credentials, gaps, memory',

@@ -120,6 +120,7 @@ export const agentShape = object({
     located(text('the path of a YAML file')),
     'A manifest with the DaemonSet whose container args are taken.',
   ),
+  rules: optional(anything, 'Policy rules, as under `rules` of the agent’s --config file.'),
   env: optional(
     record(looseText, { keyExpected: 'a variable' }),
     'KUBE2IAM_* and AWS_* variables of the agent.',

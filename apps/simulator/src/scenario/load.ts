@@ -43,6 +43,8 @@ export interface AwsWorld {
 
 export interface AgentPlan {
   readonly args: readonly string[]
+  /** Policy rules, not read yet. */
+  readonly rules: unknown
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -191,7 +193,7 @@ function agentPlan(part: AgentPart, context: Context): AgentPlan {
   args.push(...(part.args ?? []))
   for (const [name, { value }] of part.settings ?? []) args.push(`--${name.replace(/^--/, '')}=${value}`)
   for (const [name, { value }] of part.env ?? []) env[name] = value
-  return { args, env }
+  return { args, env, rules: part.rules?.plain ?? [] }
 }
 
 interface NamedText {

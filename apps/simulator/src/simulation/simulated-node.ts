@@ -1,0 +1,266 @@
+import { type Agent, createAgent, type Log, type LogFields, type LogLevel } from '@kube2iam-ts/agent-runtime'
+import type { Clock, Random } from '@kube2iam-ts/core'
+import { parseIpAddress } from '@kube2iam-ts/core'
+import { createCaptureManager, parseHostInterface } from '@kube2iam-ts/iptables-manager'
+import { createFakeNetfilter } from '@kube2iam-ts/iptables-manager/testing'
+import { createMemoryTokenKeys, type Handler, type Reply } from '@kube2iam-ts/metadata-emulator'
+import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
+import {
+  createAddressConfirmation,
+  createDaemonSetReader,
+  createEventRecorder,
+  createNamespaceFeed,
+  createNodeTaints,
+  createPodFeed,
+  createServiceAccountFeed,
+  createTokenReviewer,
+} from '@kube2iam-ts/pod-registry/kubernetes'
+import type { FakeApiServer } from '@kube2iam-ts/pod-registry/testing'
+import { Registry } from 'prom-client'
+import type { AgentConfiguration } from './agent-settings.ts'
+import { createKillableClock } from './killable-clock.ts'
+import type { SimulatedInstance } from './simulated-instance.ts'
+import type { SimulatedSts } from './simulated-sts.ts'
+
+export interface SimulatedNodeOptions {
+  readonly name: string
+  readonly address: string
+  readonly configuration: AgentConfiguration
+  readonly clock: Clock
+  readonly random: Random
+  readonly api: FakeApiServer
+  readonly sts: SimulatedSts
+  readonly instance: SimulatedInstance
+  readonly onLog: (level: LogLevel, message: string, fields: LogFields) => void
+}
+
+/** What becomes of one HTTP request that a pod of the node sends to the metadata address. */
+export type PacketAnswer =
+  | { readonly from: 'agent'; readonly reply: Reply }
+  | { readonly from: 'node'; readonly status: number; readonly body: string }
+  /** Nobody listens where it went, or it was dropped on the way. */
+  | { readonly from: 'nobody'; readonly why: 'refused' | 'dropped' }
+
+export interface PodPacket {
+  readonly source: string
+  /** The link-local address that is asked. */
+  readonly destination: string
+  readonly hostNetwork: boolean
+  readonly method: string
+  readonly target: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly signal: AbortSignal
+}
+
+/** A node: its netfilter, its instance, and the agents that run on it (two for a moment while one replaces another). */
+export interface SimulatedNode {
+  readonly name: string
+  readonly instance: SimulatedInstance
+  /** The youngest agent that runs. */
+  readonly agent: Agent | undefined
+  /** Starts an agent beside whatever runs. */
+  start(): Promise<void>
+  /** SIGTERM to the oldest agent. */
+  stop(): Promise<void>
+  /** Every agent's process is gone at once. */
+  kill(): void
+  send(packet: PodPacket): Promise<PacketAnswer>
+  flushRules(): void
+  /** Whether a pod's packet to the metadata address would be led to an agent. */
+  readonly redirects: boolean
+  /** By how much the node's clock is ahead of the world's. */
+  skewMs: number
+  /** Its pods' packets come in by the bridge. */
+  route(address: string): void
+}
+
+interface RunningAgent {
+  readonly agent: Agent
+  readonly listeners: Map<number, Handler>
+  readonly kill: () => void
+}
+
+const BRIDGE = 'cni0'
+const METADATA_ADDRESS = '169.254.169.254'
+
+export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNode {
+  const { name, address, configuration, random, api, sts, instance, onLog } = options
+  const { settings, rules } = configuration
+  const netfilter = createFakeNetfilter()
+  // Keys lie on the node, as with --run-directory: they outlive an agent.
+  const tokenKeys = createMemoryTokenKeys()
+  let running: RunningAgent[] = []
+  let skewMs = 0
+  const nodeClock: Clock = { ...options.clock, now: () => options.clock.now() + skewMs }
+
+  const log: Log = {
+    enabled: () => true,
+    write: (level, message, fields = {}) => onLog(level, message, fields),
+  }
+
+  const assemble = (): RunningAgent => {
+    const { clock, kill } = createKillableClock(nodeClock)
+    const listeners = new Map<number, Handler>()
+    const connection = api.connection()
+    const shared = { connection, clock, random }
+    const node = settings.node ?? name
+    const podKeys = [settings.iamRoleKey, settings.iamExternalId, settings.sessionNameKey].concat(
+      settings.sessionTagsKey ?? [],
+    )
+    const agent = createAgent({
+      settings,
+      rules,
+      build: { version: 'simulated', commit: '', date: '' },
+      clock,
+      random,
+      log,
+      metrics: new Registry(),
+      process: { residentBytes: () => 0, cpuSeconds: () => 0, nodePath: 'node' },
+      cluster: {
+        pods: createPodFeed({ ...shared, node, annotationKeys: podKeys }),
+        namespaces: createNamespaceFeed({
+          ...shared,
+          annotationKeys: [
+            settings.namespaceKey,
+            settings.namespacePermittedKey,
+            settings.namespaceDefaultRoleKey,
+          ],
+        }),
+        serviceAccounts: createServiceAccountFeed({
+          ...shared,
+          annotationKeys: settings.serviceAccountRoleKeys,
+        }),
+        confirm: createAddressConfirmation({ connection, node, annotationKeys: podKeys }),
+        events: createEventRecorder({ connection, clock, component: 'kube2iam', instance: node }),
+        taints: createNodeTaints({ connection }),
+        tokenReviewer: createTokenReviewer({ connection }),
+        daemonSets: createDaemonSetReader({ connection }),
+        close: () => connection.close(),
+      },
+      createTokenService: () => sts.tokenService(clock),
+      tokenKeys,
+      createUpstream: () => instance.upstream(clock),
+      listen: async (asked) => listenIn(listeners, asked),
+      ...(settings.iptables && {
+        createCapture: (report) =>
+          createCaptureManager({
+            settings: {
+              instance: node.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 40),
+              hostIps: [parseIpAddress(settings.hostIp ?? address)],
+              appPort: settings.appPort,
+              hostInterface: parseHostInterface(settings.hostInterface),
+              containerCredentials: settings.containerCredentials,
+              backend: settings.iptablesBackend,
+            },
+            runner: netfilter.runner,
+            files: netfilter.files,
+            clock,
+            random,
+            report,
+          }),
+      }),
+    })
+    return {
+      agent,
+      listeners,
+      kill() {
+        kill()
+        listeners.clear()
+        // A dead process's connections are closed by its kernel.
+        void connection.close()
+      },
+    }
+  }
+
+  const handlerAt = (port: number): Handler | undefined =>
+    running
+      .toReversed()
+      .find(({ listeners }) => listeners.has(port))
+      ?.listeners.get(port)
+
+  return {
+    name,
+    instance,
+    get agent() {
+      return running.at(-1)?.agent
+    },
+    async start() {
+      const next = assemble()
+      running.push(next)
+      await next.agent.start()
+    },
+    async stop() {
+      const [oldest] = running
+      if (oldest === undefined) return
+      await oldest.agent.stop('SIGTERM')
+      running = running.filter((other) => other !== oldest)
+    },
+    kill() {
+      for (const { kill } of running) kill()
+      running = []
+    },
+    async send({ source, destination, hostNetwork, method, target, headers, signal }) {
+      // What the node's own processes send never passes PREROUTING, where the redirect is.
+      const fate = hostNetwork
+        ? ({ fate: 'delivered' } as const)
+        : netfilter.send({ source, destination, inInterface: BRIDGE })
+      if (fate.fate === 'dropped') return { from: 'nobody', why: 'dropped' }
+      if (fate.fate === 'delivered') {
+        if (destination !== METADATA_ADDRESS) return { from: 'nobody', why: 'dropped' }
+        return { from: 'node', ...instance.answerPod(target) }
+      }
+      const handler = handlerAt(fate.port)
+      if (handler === undefined) return { from: 'nobody', why: 'refused' }
+      const peer = parseIpAddress(source)
+      return { from: 'agent', reply: await handler({ method, target, peer, headers, signal }) }
+    },
+    flushRules() {
+      for (const program of ['iptables-nft', 'iptables-legacy', 'ip6tables-nft', 'ip6tables-legacy']) {
+        netfilter.run(program, '-t', 'nat', '-F')
+      }
+      netfilter.run('nft', 'flush', 'ruleset')
+    },
+    get redirects() {
+      const probe = { source: '10.255.255.254', destination: METADATA_ADDRESS, inInterface: BRIDGE }
+      return netfilter.send(probe).fate === 'redirected'
+    },
+    get skewMs() {
+      return skewMs
+    },
+    set skewMs(value) {
+      skewMs = value
+    },
+    route: (pod) => netfilter.setRoute(pod, BRIDGE),
+  }
+}
+
+/** A socket without a network: takes the handler, and waits for requests under way when it is closed. */
+function listenIn(listeners: Map<number, Handler>, { handler, host, port, clock }: ListenOptions): Listener {
+  let open = 0
+  const idle = new Set<() => void>()
+  const counted: Handler = async (request) => {
+    open += 1
+    try {
+      return await handler(request)
+    } finally {
+      open -= 1
+      if (open === 0) for (const done of idle) done()
+    }
+  }
+  listeners.set(port, counted)
+  return {
+    url: `http://${host}:${port}`,
+    host,
+    port,
+    get connections() {
+      return open
+    },
+    async close({ drainMs = 0 } = {}) {
+      if (listeners.get(port) === counted) listeners.delete(port)
+      if (open === 0) return
+      const finished = new AbortController()
+      idle.add(() => finished.abort())
+      await clock.sleep(drainMs, finished.signal).catch(() => {})
+    },
+  }
+}
