@@ -3,12 +3,22 @@ import type { KubernetesObject, Manifest } from './objects.ts'
 /** An Event as its newer group shows it: `regarding` and `note` for `involvedObject` and `message`. */
 export function dressed(object: KubernetesObject, group: string): KubernetesObject {
   if (group !== 'events.k8s.io') return object
-  const { involvedObject, message, source, firstTimestamp, lastTimestamp, count, ...rest } = object
+  const {
+    involvedObject,
+    message,
+    reportingComponent,
+    source,
+    firstTimestamp,
+    lastTimestamp,
+    count,
+    ...rest
+  } = object
   return {
     ...rest,
     apiVersion: 'events.k8s.io/v1',
     regarding: involvedObject,
     note: message,
+    reportingController: reportingComponent,
     deprecatedSource: source,
     deprecatedFirstTimestamp: firstTimestamp,
     deprecatedLastTimestamp: lastTimestamp,
@@ -22,6 +32,7 @@ export function undressed<Body extends Manifest>(body: Body): Body {
   const {
     regarding,
     note,
+    reportingController,
     deprecatedSource,
     deprecatedFirstTimestamp,
     deprecatedLastTimestamp,
@@ -33,6 +44,7 @@ export function undressed<Body extends Manifest>(body: Body): Body {
     apiVersion: 'v1',
     involvedObject: regarding,
     message: note,
+    reportingComponent: reportingController,
     ...(deprecatedSource === undefined ? {} : { source: deprecatedSource }),
     ...(deprecatedFirstTimestamp === undefined ? {} : { firstTimestamp: deprecatedFirstTimestamp }),
     ...(deprecatedLastTimestamp === undefined ? {} : { lastTimestamp: deprecatedLastTimestamp }),

@@ -68,6 +68,8 @@ export interface FakeApiServer {
   readonly requests: readonly FakeApiRequest[]
   /** How many watches are open. */
   readonly watches: number
+  /** How many connections were ever made. */
+  readonly connections: number
   readonly faults: FakeApiFaults
   /** The token that opens the server from now on, as after a rotation. */
   setToken(token: string | undefined): void

@@ -31,6 +31,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
   const reviews = createTokenReviews()
   const requests: FakeApiRequest[] = []
   const connections = new Set<Socket>()
+  let connected = 0
   let token = options.token
   let server: Server | undefined
   let url: string | undefined
@@ -104,6 +105,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
         tls === undefined ? createHttpServer(listener) : createHttpsServer(secureOptions(tls), listener)
       server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
         connections.add(socket)
+        connected += 1
         socket.setNoDelay(true)
         socket.on('close', () => connections.delete(socket))
       })
@@ -148,6 +150,9 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
     requests,
     get watches() {
       return streams.size
+    },
+    get connections() {
+      return connected
     },
     faults,
     setToken(next) {

@@ -1,0 +1,241 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type ApiConnection, type ClusterSource, connectToCluster, loadCluster } from '../src/kubernetes.ts'
+import {
+  createFakeApiServer,
+  createTestAuthority,
+  type FakeApiServer,
+  type FakeApiServerOptions,
+} from '../src/testing.ts'
+
+let directory: string
+let closers: (() => Promise<void>)[] = []
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'pod-registry-'))
+})
+afterEach(async () => {
+  for (const close of closers.toReversed()) await close()
+  closers = []
+  await rm(directory, { recursive: true })
+})
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(directory, name)
+  await writeFile(path, text)
+  return path
+}
+
+async function serve(
+  options: FakeApiServerOptions,
+): Promise<{ server: FakeApiServer; url: string; port: number }> {
+  const server = createFakeApiServer(options)
+  const { url, port } = await server.listen()
+  closers.push(() => server.close())
+  return { server, url, port }
+}
+
+async function connect(source: ClusterSource): Promise<ApiConnection> {
+  const connection = connectToCluster(await loadCluster(source))
+  closers.push(() => connection.close())
+  return connection
+}
+
+async function status(connection: ApiConnection, path = '/api/v1/namespaces'): Promise<number> {
+  const response = await connection.request({ method: 'GET', path })
+  for await (const _ of response.body);
+  return response.status
+}
+
+describe('a configuration that cannot work is refused with CLUSTER_CONFIG and says what is right', () => {
+  test.each([
+    ['no such file', undefined, /cannot be read/],
+    ['an empty file', '', /not a kubeconfig|names no cluster/],
+    ['no YAML', '{{{', /not a kubeconfig/],
+    ['a list', '- a\n- b', /names no cluster/],
+    ['no clusters', 'apiVersion: v1\nkind: Config\n', /names no cluster/],
+    [
+      'a context that is not there',
+      'current-context: a\nclusters: [{name: c, cluster: {server: "https://x"}}]',
+      /names no cluster/,
+    ],
+    [
+      'a cluster without a server',
+      'current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\nclusters: [{name: c, cluster: {}}]',
+      /not a kubeconfig/,
+    ],
+  ])('a kubeconfig: %s', async (_, text, message) => {
+    const path = text === undefined ? join(directory, 'missing') : await file('config', text)
+    await expect(loadCluster({ kind: 'kubeconfig', path })).rejects.toMatchObject({
+      code: 'CLUSTER_CONFIG',
+      retryable: false,
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('an address that is none', async () => {
+    await expect(loadCluster({ kind: 'address', server: 'api.example' })).rejects.toMatchObject({
+      code: 'CLUSTER_CONFIG',
+      message: '"api.example" is not the address of an API server; a right one is https://10.0.0.1:6443',
+    })
+  })
+
+  test('a pod without its token', async () => {
+    const source = { kind: 'in-cluster', host: '127.0.0.1', port: '1', directory } as const
+    await expect(loadCluster(source)).rejects.toMatchObject({ code: 'CLUSTER_CONFIG' })
+  })
+})
+
+test('in a cluster: the pod’s own token and CA, both read again when they are rotated', async () => {
+  const [first, second] = [createTestAuthority(), createTestAuthority()]
+  const hosts = ['127.0.0.1']
+  const tlsOf = (authority: typeof first) => ({
+    ...authority.issue({ commonName: 'api', hosts }),
+    ca: authority.ca,
+  })
+  const { server, port } = await serve({ tls: tlsOf(first), token: 'one' })
+  await file('token', 'one\n')
+  await file('ca.crt', first.ca)
+  const connection = await connect({ kind: 'in-cluster', host: '127.0.0.1', port: `${port}`, directory })
+  expect(await status(connection)).toBe(200)
+
+  server.setToken('two')
+  expect(await status(connection)).toBe(401)
+  await file('token', 'two')
+  expect(await status(connection)).toBe(200)
+
+  server.setTls(tlsOf(second))
+  await expect(status(connection)).rejects.toMatchObject({ code: 'CLUSTER_UNREACHABLE', retryable: true })
+  await file('ca.crt', second.ca)
+  expect(await status(connection)).toBe(200)
+})
+
+test('a server whose certificate is not of the CA is not talked to, unless told', async () => {
+  const { url } = await serve({ tls: true })
+  const caFile = await file('ca.crt', createTestAuthority().ca)
+  await expect(status(await connect({ kind: 'address', server: url, caFile }))).rejects.toMatchObject({
+    code: 'CLUSTER_UNREACHABLE',
+  })
+  expect(await status(await connect({ kind: 'address', server: url, caFile, insecure: true }))).toBe(200)
+})
+
+test('a token file that is gone for a moment is CLUSTER_CREDENTIALS, and no reason to give up', async () => {
+  const { url } = await serve({ token: 'one' })
+  const tokenFile = await file('token', 'one')
+  const connection = await connect({ kind: 'address', server: url, tokenFile })
+  await rm(tokenFile)
+  await expect(status(connection)).rejects.toMatchObject({ code: 'CLUSTER_CREDENTIALS', retryable: true })
+  await file('token', 'one')
+  expect(await status(connection)).toBe(200)
+})
+
+test('an API server that is not there is CLUSTER_UNREACHABLE and names the address', async () => {
+  const { server, url } = await serve({})
+  await server.close()
+  closers.pop()
+  await expect(status(await connect({ kind: 'address', server: url }))).rejects.toMatchObject({
+    code: 'CLUSTER_UNREACHABLE',
+    retryable: true,
+    message: expect.stringContaining(url),
+  })
+})
+
+describe('a kubeconfig', () => {
+  /** The server's own kubeconfig with another user. */
+  const withUser = (server: FakeApiServer, user: string): string =>
+    server.kubeconfig().replace(/ {2}user:(?:\n {4}token.*| \{\})\n/, `  user: ${user}\n`)
+
+  test('with a token', async () => {
+    const { server } = await serve({ tls: true, token: 'secret' })
+    const path = await file('config', server.kubeconfig())
+    expect(await status(await connect({ kind: 'kubeconfig', path }))).toBe(200)
+  })
+
+  test('over plain HTTP, as a test cluster has it', async () => {
+    const { server } = await serve({})
+    const path = await file('config', server.kubeconfig())
+    expect(await status(await connect({ kind: 'kubeconfig', path }))).toBe(200)
+  })
+
+  test('with a token file beside it, read again when the server refuses the token', async () => {
+    const { server } = await serve({ tls: true, token: 'one' })
+    await file('token', 'one')
+    const path = await file('config', withUser(server, '{tokenFile: token}'))
+    const connection = await connect({ kind: 'kubeconfig', path })
+    expect(await status(connection)).toBe(200)
+    server.setToken('two')
+    await file('token', 'two')
+    expect(await status(connection)).toBe(401)
+    expect(await status(connection)).toBe(200)
+  })
+
+  test('with a client certificate', async () => {
+    const authority = createTestAuthority()
+    const tls = {
+      ...authority.issue({ commonName: 'api', hosts: ['127.0.0.1'] }),
+      ca: authority.ca,
+      requireClientCertificate: true,
+    }
+    const { server } = await serve({ tls })
+    const client = authority.issue({ commonName: 'node-1' })
+    const base64 = (text: string): string => Buffer.from(text).toString('base64')
+    const user = `{client-certificate-data: ${base64(client.cert)}, client-key-data: ${base64(client.key)}}`
+    const path = await file('config', withUser(server, user))
+    expect(await status(await connect({ kind: 'kubeconfig', path }))).toBe(200)
+    const anonymous = await file('anonymous', withUser(server, '{}'))
+    expect(await status(await connect({ kind: 'kubeconfig', path: anonymous }))).toBe(401)
+  })
+
+  test('with an exec plugin, run again when the server refuses what it said', async () => {
+    const { server } = await serve({ tls: true, token: 'one' })
+    await file('said', 'one')
+    const plugin = await file(
+      'plugin.sh',
+      `#!/bin/sh\nprintf '{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"%s"}}' "$(cat ${directory}/said)"\n`,
+    )
+    await chmod(plugin, 0o755)
+    const exec =
+      '{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin.sh, interactiveMode: Never}}'
+    const path = await file('config', withUser(server, exec))
+    const connection = await connect({ kind: 'kubeconfig', path })
+    expect(await status(connection)).toBe(200)
+    server.setToken('two')
+    await file('said', 'two')
+    expect(await status(connection)).toBe(401)
+    expect(await status(connection)).toBe(200)
+  })
+
+  test('with an exec plugin that fails: CLUSTER_CREDENTIALS', async () => {
+    const { server } = await serve({ tls: true, token: 'one' })
+    const exec = '{exec: {apiVersion: client.authentication.k8s.io/v1, command: "false"}}'
+    const path = await file('config', withUser(server, exec))
+    await expect(status(await connect({ kind: 'kubeconfig', path }))).rejects.toMatchObject({
+      code: 'CLUSTER_CREDENTIALS',
+      retryable: true,
+    })
+  })
+
+  test('with a context by name', async () => {
+    const { server } = await serve({})
+    const path = await file(
+      'config',
+      server.kubeconfig().replace('current-context: fake', 'current-context: other'),
+    )
+    await expect(loadCluster({ kind: 'kubeconfig', path })).rejects.toMatchObject({ code: 'CLUSTER_CONFIG' })
+    expect(await status(await connect({ kind: 'kubeconfig', path, context: 'fake' }))).toBe(200)
+  })
+})
+
+test('requests share connections, and a rotated token needs no new one', async () => {
+  const { server, url } = await serve({ token: 'one' })
+  const tokenFile = await file('token', 'one')
+  const connection = await connect({ kind: 'address', server: url, tokenFile })
+  for (const token of ['one', 'two', 'three']) {
+    await file('token', token)
+    server.setToken(token)
+    expect(await status(connection)).toBe(200)
+  }
+  expect(server.connections).toBe(1)
+})
