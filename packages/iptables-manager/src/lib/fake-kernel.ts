@@ -91,7 +91,7 @@ export function createFakeKernel(): FakeKernel {
 
 /** A rule as iptables would store it: its own order and masks where it is of our vocabulary, as written where not. */
 export function storedRule(words: readonly string[]): FakeRule {
-  const text = words.map((word) => (/^[\w.:/+!@%=,[\]-]+$/.test(word) ? word : `"${word}"`)).join(' ')
+  const text = words.map((word) => (/^[\w.:/+!@%=,[\]-]+$/.test(word) ? word : quoted(word))).join(' ')
   const parsed = parseRule(text)
   if (parsed.other !== undefined) return { text, rule: parsed, packets: 0 }
   const masked: Rule = {
@@ -100,10 +100,15 @@ export function storedRule(words: readonly string[]): FakeRule {
     ...(parsed.destination !== undefined && { destination: withMask(parsed.destination) }),
   }
   const printed = ruleArgs(masked)
-    .map((word) => (/^[\w./+!,[\]-]+$|^\d[\w.:]*$|^\[|^[\da-f]*:[\da-f:/]+$/.test(word) ? word : `"${word}"`))
+    .map((word) =>
+      /^[\w./+!,[\]-]+$|^\d[\w.:]*$|^\[|^[\da-f]*:[\da-f:/]+$/.test(word) ? word : quoted(word),
+    )
     .join(' ')
   return { text: printed, rule: parsed, packets: 0 }
 }
+
+/** As xtables_save_string does. */
+const quoted = (word: string): string => `"${word.replaceAll(/["'\\]/g, '\\$&')}"`
 
 const withMask = (address: string): string =>
   address.includes('/') ? address : `${address}/${address.includes(':') ? 128 : 32}`

@@ -3,7 +3,15 @@ import type { FamilySupport, NetfilterBackend } from './backend.ts'
 import { netfilterError } from './errors.ts'
 import { parseSave, ruleLine } from './iptables-syntax.ts'
 import { iptablesTables } from './layout.ts'
-import type { DesiredTable, Observed, ObservedChain, Step, TableId } from './plan.ts'
+import {
+  type DesiredTable,
+  type Observed,
+  type ObservedChain,
+  retires,
+  type Step,
+  type TableId,
+} from './plan.ts'
+import type { Rule } from './rule.ts'
 import type { Family } from './settings.ts'
 
 /** The programs of one family, as they are called on this node. */
@@ -64,10 +72,14 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
   ): Promise<Map<string, ObservedChain>> => {
     const chains = new Map<string, ObservedChain>()
     // The nat table of a node has thousands of service rules, of which we need two chains; mangle has few.
-    const names = tableName(table.id) === 'nat' ? [...table.hooks, ...table.ownChains] : [undefined]
+    const whole = tableName(table.id) !== 'nat' || retires(table)
+    const names = whole ? [undefined] : [...table.hooks, ...table.ownChains]
+    const isOurs = ({ target }: Rule): boolean =>
+      target.kind === 'jump' && table.ownChains.includes(target.chain)
     for (const text of await Promise.all(names.map((chain) => list(table.id, chain, signal)))) {
       for (const [chain, rules] of parseSave(text ?? '')) {
-        if (table.hooks.includes(chain) || table.ownChains.includes(chain)) chains.set(chain, { rules })
+        const known = table.hooks.includes(chain) || table.ownChains.includes(chain)
+        if (known || (retires(table) && rules.some(isOurs))) chains.set(chain, { rules })
       }
     }
     return chains

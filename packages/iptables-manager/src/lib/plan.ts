@@ -71,14 +71,24 @@ export function plan(desired: readonly DesiredTable[], observed: Observed, owner
   return later === undefined ? { steps } : { steps: [], yieldedTo: later }
 }
 
-/** The steps that leave nothing of ours in these tables. */
+/** The same tables with nothing of ours desired in them. */
+export const emptied = (tables: readonly DesiredTable[]): DesiredTable[] =>
+  tables.map((table) => ({ ...table, chains: [], jumps: [] }))
+
+/** Whether a chain of ours has to go, for which whatever jumps to it has to go first, wherever it is. */
+export const retires = ({ chains, ownChains }: DesiredTable): boolean =>
+  ownChains.some((name) => !chains.some((chain) => chain.name === name))
+
+/** The steps that leave nothing of ours in these tables, of which `observed` holds all that jumps to us. */
 export function planRemoval(tables: readonly DesiredTable[], observed: Observed, owner: Owner): Step[] {
-  return [...tables].reverse().flatMap((table): Step[] => {
-    const chains = observed.get(table.id)
-    if (chains === undefined) return []
-    if (table.id === 'inet/kube2iam') return [{ op: 'delete-table', table: table.id }]
-    return planTable({ ...table, chains: [], jumps: [] }, chains, owner)
-  })
+  return emptied(tables)
+    .reverse()
+    .flatMap((table): Step[] => {
+      const chains = observed.get(table.id)
+      if (chains === undefined) return []
+      if (table.id === 'inet/kube2iam') return [{ op: 'delete-table', table: table.id }]
+      return planTable(table, chains, owner)
+    })
 }
 
 function planTable(table: DesiredTable, chains: ReadonlyMap<string, ObservedChain>, owner: Owner): Step[] {
@@ -97,7 +107,12 @@ function planTable(table: DesiredTable, chains: ReadonlyMap<string, ObservedChai
         ...(chain.base && { base: chain.base }),
       }
     })
-  const jumps = table.hooks.flatMap((hook) => planHook(table, hook, chains.get(hook)?.rules ?? [], owner))
+  const strays = [...chains.keys()].filter(
+    (name) => !table.hooks.includes(name) && !table.ownChains.includes(name),
+  )
+  const jumps = [...table.hooks, ...strays].flatMap((hook) =>
+    planHook(table, hook, chains.get(hook)?.rules ?? [], owner),
+  )
   const wanted = new Set(table.chains.map(({ name }) => name))
   const gone = table.ownChains
     .filter((name) => chains.has(name) && !wanted.has(name))

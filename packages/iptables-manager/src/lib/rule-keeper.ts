@@ -11,6 +11,7 @@ import type { CaptureMode } from './layout.ts'
 import type { NodeFiles } from './node-files.ts'
 import {
   type DesiredTable,
+  emptied,
   latestOwner,
   type Observed,
   type Plan,
@@ -141,7 +142,7 @@ export function createRuleKeeper({
     signal?: AbortSignal,
     onlyIf?: (latest: Owner | undefined) => boolean,
   ) => {
-    const tables = tablesOf(backend, await probe(backend, signal), [])
+    const tables = emptied(tablesOf(backend, await probe(backend, signal), []))
     const observed = await backend.observe(tables, signal)
     if (onlyIf !== undefined && !onlyIf(latestOwner(observed))) return []
     const steps = planRemoval(tables, observed, owner)

@@ -1,0 +1,4 @@
+import { it } from 'vitest'
+import { planReachesDesired } from '../plan.property.ts'
+
+it('reaches the desired rules from any state, and plans nothing after that', () => planReachesDesired(10_000))
