@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Manifest } from '@kube2iam-ts/pod-registry/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { agentEnv, runToEnd, untilReady } from '../src/agent.ts'
 import { NODE_NAME } from '../src/cluster.ts'
@@ -69,7 +68,7 @@ if (!mustSkip('the container', needs)) {
     'the agent from the image, as the DaemonSet starts it',
     async (lab, started) => {
       world = started
-      await world.apply(manifests.daemonSet as unknown as Manifest)
+      await world.apply(manifests.daemonSet)
       const { initContainers, containers } = manifests.daemonSet.spec.template.spec
       for (const init of initContainers) {
         const installed = await runToEnd(containerOf(lab, init, init.args))

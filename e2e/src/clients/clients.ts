@@ -4,15 +4,19 @@ import type { Lab, Pod } from '../lab/lab.ts'
 import { S3_BUCKET, S3_OBJECT } from '../world/s3.ts'
 import type { World } from '../world/world.ts'
 
-/** How a client is made to ask. `imds` lets it choose, as it comes; `v1` forbids it to use a token. */
-export type Way = 'imds' | 'v1' | 'container'
+/**
+ * How a client is made to ask. `imds` lets it choose, as it comes; `v1` forbids it to use a token; `required` is as it
+ * has to be set up for a metadata service that wants tokens.
+ */
+export type Way = 'imds' | 'v1' | 'required' | 'container'
 
 /** A program that runs inside a pod, unmodified, and makes one signed call with the credentials that it finds. */
 export interface Client {
   readonly name: string
   /** System commands and files that it needs. */
   readonly needs: readonly string[]
-  readonly ways: Readonly<Record<Way, boolean | string>>
+  /** Whether it can, or why not. */
+  readonly ways: Readonly<Record<'v1' | 'container', true | string>>
   /** Its version, as it says itself. */
   version(at: Place): Promise<string>
   /** Makes the call; resolves with the ARN that the service saw, rejects with what the client said. */
@@ -76,7 +80,7 @@ const onlyV2 = 'always asks for a token first'
 const awsCli: Client = {
   name: 'AWS CLI v2',
   needs: ['aws'],
-  ways: { imds: true, v1: onlyV2, container: true },
+  ways: { v1: onlyV2, container: true },
   version: async (at) => /aws-cli\/(\S+)/.exec(await firstLine(at, ['aws', '--version']))?.[1] ?? '',
   callerArn: (at, way) =>
     identity(
@@ -90,7 +94,7 @@ const awsCli: Client = {
 const boto3: Client = {
   name: 'boto3',
   needs: ['/usr/bin/python3', '/usr/lib/python3/dist-packages/boto3'],
-  ways: { imds: true, v1: onlyV2, container: true },
+  ways: { v1: onlyV2, container: true },
   version: (at) => firstLine(at, ['/usr/bin/python3', '-c', 'import boto3; print(boto3.__version__)']),
   callerArn: (at, way) =>
     identity(
@@ -103,7 +107,7 @@ const boto3: Client = {
 const sdkJsV3: Client = {
   name: 'AWS SDK for JavaScript v3',
   needs: [],
-  ways: { imds: true, v1: onlyV2, container: true },
+  ways: { v1: onlyV2, container: true },
   version: (at) => packageVersion(at, '@aws-sdk/client-sts'),
   callerArn: (at, way) => identity(at, [process.execPath, script('sdk-v3.ts')], podEnv(at, way)),
 }
@@ -111,7 +115,7 @@ const sdkJsV3: Client = {
 const sdkJsV2: Client = {
   name: 'AWS SDK for JavaScript v2',
   needs: [],
-  ways: { imds: true, v1: onlyV2, container: true },
+  ways: { v1: onlyV2, container: true },
   version: (at) => packageVersion(at, 'aws-sdk'),
   callerArn: (at, way) => identity(at, [process.execPath, script('sdk-v2.cjs')], podEnv(at, way)),
 }
@@ -119,17 +123,16 @@ const sdkJsV2: Client = {
 const ruby: Client = {
   name: 'AWS SDK for Ruby',
   needs: ['ruby', '/usr/share/rubygems-integration/all/specifications/aws-sdk-core-3.168.1.gemspec'],
-  ways: { imds: true, v1: onlyV2, container: true },
+  ways: { v1: onlyV2, container: 'this version sends no Authorization' },
   version: (at) => firstLine(at, ['ruby', '-e', "require 'aws-sdk-core'; puts Aws::CORE_GEM_VERSION"]),
-  callerArn: (at, way) =>
-    identity(at, ['ruby', script('aws_sdk.rb')], way === 'container' ? relativeEnv(at) : podEnv(at, way)),
+  callerArn: (at, way) => identity(at, ['ruby', script('aws_sdk.rb')], podEnv(at, way)),
 }
 
 const rclone: Client = {
   name: 'rclone (AWS SDK for Go v1)',
   needs: ['rclone'],
-  ways: { imds: true, v1: onlyV2, container: true },
-  version: (at) => firstLine(at, ['rclone', 'version']),
+  ways: { v1: onlyV2, container: true },
+  version: async (at) => /v([\d.]+)/.exec(await firstLine(at, ['rclone', 'version']))?.[1] ?? '',
   async callerArn(at, way) {
     const options = `provider=Other,env_auth=true,region=${at.world.region},force_path_style=true,endpoint="${at.world.s3Url}"`
     const argv = ['rclone', 'cat', '--retries', '1', `:s3,${options}:${S3_BUCKET}/${S3_OBJECT}`]
@@ -142,14 +145,15 @@ const rclone: Client = {
 const s3fs: Client = {
   name: 's3fs',
   needs: ['s3fs', '/dev/fuse'],
-  ways: { imds: true, v1: true, container: 'sends no Authorization in its ECS mode' },
-  version: async (at) => /V\S+/.exec(await firstLine(at, ['s3fs', '--version']))?.[0] ?? '',
+  ways: { v1: true, container: 'sends no Authorization' },
+  version: async (at) => /V\S+/.exec(await firstLine(at, ['s3fs', '--version']))?.[0].slice(1) ?? '',
   callerArn(at, way) {
     const env = podEnv(at, way)
     const mountPoint = join(env['HOME'] ?? '', 'mnt')
     mkdirSync(mountPoint)
     const options = [
-      'iam_role=auto',
+      // To find its role out, 1.90 asks without a token; told the role, it asks for a token first.
+      `iam_role=${way === 'required' ? 'reader' : 'auto'}`,
       `url=${at.world.s3Url}`,
       `endpoint=${at.world.region}`,
       'use_path_request_style',
@@ -167,7 +171,7 @@ const s3fs: Client = {
 const curl: Client = {
   name: 'curl',
   needs: ['curl'],
-  ways: { imds: true, v1: true, container: true },
+  ways: { v1: true, container: true },
   version: async (at) => /^curl (\S+)/.exec(await firstLine(at, ['curl', '--version']))?.[1] ?? '',
   async callerArn(at, way) {
     const document = JSON.parse(await curlCredentials(at, way)) as Record<string, string>
