@@ -78,6 +78,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   })
   // Node drops headers beyond its count silently: one that is dropped cannot be refused. Bytes are bounded anyway.
   server.maxHeadersCount = 0
+  // As the metadata service does, each connection carries one request; what is sent behind it is not looked at.
+  server.maxRequestsPerSocket = 1
   server.setTimeout(limits.idleTimeoutMs)
 
   const reject = (socket: Duplex, reason: RejectedEvent['reason'], status: number): void => {
@@ -100,32 +102,33 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const peer = peers.get(request.socket)
-    if (peer !== undefined && !refused.has(request.socket)) void serve(request, response, peer)
+    const { socket } = request
+    const peer = peers.get(socket)
+    if (peer === undefined || refused.has(socket)) return
+    serve(request, response, socket, peer).catch((error: unknown) => {
+      // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
+      report({ kind: 'bug', error })
+      socket.destroy()
+    })
   })
 
   const serve = async (
     request: IncomingMessage,
     response: ServerResponse,
+    socket: Socket,
     peer: IpAddress,
   ): Promise<void> => {
     const headers = pickHeaders(request.rawHeaders)
     const fault = headersFault(request, headers)
     if (fault !== undefined) {
-      reject(request.socket, fault, 400)
+      reject(socket, fault, 400)
       return
     }
     if (hasBody(headers) && !(await swallow(request, limits.bodyBytes))) {
-      reject(request.socket, 'body-too-large', 413)
+      reject(socket, 'body-too-large', 413)
       return
     }
-    try {
-      send(response, await handler(asked(request, response, peer, headers)))
-    } catch (error) {
-      // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
-      report({ kind: 'bug', error })
-      request.socket.destroy()
-    }
+    send(response, await handler(asked(request, response, peer, headers)))
   }
 
   server.on('checkExpectation', ({ socket }: IncomingMessage) => reject(socket, 'expectation', 417))
@@ -208,7 +211,7 @@ const hasBody = (headers: RequestHeaders): boolean =>
 async function swallow(request: IncomingMessage, limit: number): Promise<boolean> {
   let length = 0
   try {
-    for await (const chunk of request) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       length += (chunk as Buffer).length
       if (length > limit) return false
     }
