@@ -64,6 +64,22 @@ export const globPatternsAgree = fc.property(
   },
 )
 
+/** kube2iam completes short globs with the base ARN and matches whole ARNs: what we allow, it allows. */
+export const globsNoLooserThanKube2iam = fc.property(
+  fc.oneof(
+    glob.filter((text) => !text.startsWith('/')),
+    fullGlob.map(({ partition, account, resource }) => `arn:${partition}:iam::${account}:${resource}`),
+  ),
+  role,
+  fc.constantFrom(...bases),
+  (text, one, base) => {
+    const parsed = parseGlobPattern(text)
+    if (parsed.kind === 'invalid') return false
+    const allowed = parsed.patterns.some((pattern) => pattern.matches(one, base))
+    return !allowed || globMatches(text.startsWith('arn:') ? text : base.text + text, one.text)
+  },
+)
+
 /** Expressions of which JavaScript and RE2 think alike, without a top-level colon. */
 const expression: fc.Arbitrary<string> = fc.letrec<{ any: string; atom: string }>((tie) => ({
   atom: fc.oneof(

@@ -53,8 +53,7 @@ export function chooseRole(context: Context, input: DecisionInput, trace: Trace)
   try {
     const role = resolveRole(named.text, base)
     trace('role syntax', 'passed', () => `${quote(named.text)} means ${role.text}`)
-    const isDefault =
-      named.source === 'default' || (defaultRole !== undefined && isSame(role, defaultRole, base))
+    const isDefault = defaultRole !== undefined && isSame(role, defaultRole, base)
     return { kind: 'role', role, source: named.source, isDefault }
   } catch (error) {
     if (!(error instanceof CodedError)) throw error

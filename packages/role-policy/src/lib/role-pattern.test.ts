@@ -1,7 +1,7 @@
 import { parseBaseArn, parseRoleArn, type RoleArn } from '@kube2iam-ts/core'
 import * as fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { globPatternsAgree, regexpPatternsAgree } from '../../test/properties.ts'
+import { globPatternsAgree, globsNoLooserThanKube2iam, regexpPatternsAgree } from '../../test/properties.ts'
 import { loadPatternEngine, type PatternEngine } from './pattern-engine.ts'
 import { parseGlobPattern, parseRegexpPattern, type ParsedPattern } from './role-pattern.ts'
 
@@ -171,6 +171,10 @@ test('what is too long or too deep cannot be used', () => {
 describe('held to the plain meaning', () => {
   test('of globs', () => {
     fc.assert(globPatternsAgree, { numRuns: 2000 })
+  })
+
+  test('no glob is looser than kube2iam’s', () => {
+    fc.assert(globsNoLooserThanKube2iam, { numRuns: 1000 })
   })
 
   test('of expressions', () => {
