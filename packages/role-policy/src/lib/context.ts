@@ -8,7 +8,6 @@ export interface Context {
   readonly settings: PolicySettings
   readonly keys: AnnotationKeys
   readonly mode: NonNullable<PolicySettings['namespaceRestrictions']>
-  readonly format: NonNullable<PolicySettings['namespaceRestrictionFormat']>
   readonly session: SessionContext
   readonly reader: NamespaceRuleReader
   readonly rules: readonly CompiledRule[]

@@ -42,7 +42,6 @@ export function createPolicy(settings: PolicySettings): Policy {
     )
     return loading
   }
-  const format = settings.namespaceRestrictionFormat ?? 'glob'
   const session: SessionContext = {
     ...settings.session,
     scope: settings.session?.scope ?? 'pod',
@@ -54,10 +53,9 @@ export function createPolicy(settings: PolicySettings): Policy {
     settings,
     keys: annotationKeys(settings),
     mode: settings.namespaceRestrictions ?? 'off',
-    format,
     session,
     reader: createNamespaceRuleReader({
-      format,
+      format: settings.namespaceRestrictionFormat ?? 'glob',
       base: settings.base,
       engine() {
         if (engine === undefined) prepare().catch(() => {})
