@@ -115,7 +115,7 @@ test.each([
 test('every problem is told at once', () => {
   expect(problemsOf(`${head}steps:\n  - advance: soon\n  - rule: flosh\n`)).toEqual([
     expect.stringContaining('s.yaml:4:14'),
-    's.yaml:5:11: steps[1].rule: expected "flush", found "flosh"; did you mean flush?',
+    's.yaml:5:11: steps[1].rule: expected one of flush, flush-all, found "flosh"; did you mean flush?',
   ])
 })
 

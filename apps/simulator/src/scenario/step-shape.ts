@@ -184,7 +184,11 @@ export const stepShape = variant(
       doc: 'kill: dies at once; stop: SIGTERM; start; restart: stop and start; roll: the new one starts before the old one ends, as in a roll-out.',
       required: false,
     },
-    rule: { shape: oneOf('flush'), doc: 'Somebody flushes the nat table.', required: false },
+    rule: {
+      shape: oneOf('flush', 'flush-all'),
+      doc: 'flush: somebody empties the nat table; flush-all: every table of the node.',
+      required: false,
+    },
     clock: {
       shape: object({ skew: required(signedDuration(), 'By how much the node’s clock jumps.') }),
       doc: 'The node’s clock jumps.',

@@ -31,7 +31,8 @@ export function createAsking(simulation: Simulation): Asking {
     const uid = pod.metadata.uid ?? ''
     const hostNetwork = (pod['spec'] as { hostNetwork?: boolean } | undefined)?.hostNetwork === true
     requests += 1
-    const token = `token-of-${uid}`
+    // Of a JWT's form, as projected tokens are.
+    const token = `e30.${Buffer.from(JSON.stringify({ sub: uid })).toString('base64url')}.c2lt`
     simulation.api.addToken(token, {
       username: `system:serviceaccount:${pod.metadata.namespace}:${digText(pod, 'spec', 'serviceAccountName')}`,
       extra: {

@@ -144,8 +144,11 @@ async function play(scene: Scene): Promise<Played> {
       for (const node of chosen) await changeAgent(simulation, node, step.value)
       return done()
     case 'rule':
-      for (const node of chosen) node.flushRules()
-      tell('fault', 'somebody flushed the nat table')
+      for (const node of chosen) node.flushRules(step.value === 'flush-all')
+      tell(
+        'fault',
+        step.value === 'flush-all' ? 'somebody emptied every table' : 'somebody emptied the nat table',
+      )
       return done()
     case 'clock':
       for (const node of chosen) node.skewMs += step.value.skew

@@ -65,7 +65,8 @@ export interface SimulatedNode {
   /** Every agent's process is gone at once. */
   kill(): void
   send(packet: PodPacket): Promise<PacketAnswer>
-  flushRules(): void
+  /** Somebody empties the nat table, or every table. */
+  flushRules(all: boolean): void
   /** Whether a pod's packet to the metadata address would be led to an agent. */
   readonly redirects: boolean
   /** By how much the node's clock is ahead of the world's. */
@@ -91,7 +92,8 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
   const tokenKeys = createMemoryTokenKeys()
   let running: RunningAgent[] = []
   let skewMs = 0
-  const nodeClock: Clock = { ...options.clock, now: () => options.clock.now() + skewMs }
+  // Whole milliseconds, as `Date.now()`: jitter leaves fractions in simulated time.
+  const nodeClock: Clock = { ...options.clock, now: () => Math.floor(options.clock.now() + skewMs) }
 
   const log: Log = {
     enabled: () => true,
@@ -214,11 +216,12 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
       const peer = parseIpAddress(source)
       return { from: 'agent', reply: await handler({ method, target, peer, headers, signal }) }
     },
-    flushRules() {
+    flushRules(all) {
       for (const program of ['iptables-nft', 'iptables-legacy', 'ip6tables-nft', 'ip6tables-legacy']) {
         netfilter.run(program, '-t', 'nat', '-F')
+        if (all) netfilter.run(program, '-t', 'mangle', '-F')
       }
-      netfilter.run('nft', 'flush', 'ruleset')
+      if (all) netfilter.run('nft', 'flush', 'ruleset')
     },
     get redirects() {
       const probe = { source: '10.255.255.254', destination: METADATA_ADDRESS, inInterface: BRIDGE }

@@ -1,0 +1,84 @@
+import { globSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { renderTimeline } from '../output/for-people.ts'
+import { loadScenario, parseScenario } from '../scenario/load.ts'
+import { scenarioSchema } from '../scenario/scenario.ts'
+import { runScenario } from './run-scenario.ts'
+
+const folder = join(import.meta.dirname, '../../scenarios')
+const files = globSync('*.yaml', { cwd: folder }).toSorted()
+
+describe('the library of scenarios', () => {
+  test('is there', () => {
+    expect(files.length).toBeGreaterThan(30)
+  })
+
+  test.each(files)('%s comes out as it says', async (file) => {
+    const result = await runScenario(loadScenario(join(folder, file)))
+    const failures = [
+      ...result.steps.flatMap(({ line, failures: missed }) =>
+        missed.map((failure) => `line ${line}: ${failure}`),
+      ),
+      ...result.violations.map(({ invariant, message }) => `${invariant}: ${message}`),
+    ]
+    expect(failures).toEqual([])
+  })
+
+  test.each(files)('%s says what it shows and which public issue it answers', (file) => {
+    const { shows = '' } = loadScenario(join(folder, file))
+    if (file.startsWith('01-')) return
+    expect(shows).toMatch(/[a-z0-9-]+\/[a-z0-9-]+#\d+/)
+    expect(basename(file)).toMatch(/^\d\d-[a-z0-9-]+\.yaml$/)
+  })
+})
+
+test('the same scenario and seed give the same transcript to the byte; another seed another', async () => {
+  const scenario = loadScenario(join(folder, '09-sts-throttled.yaml'))
+  const first = renderTimeline(await runScenario(scenario))
+  expect(renderTimeline(await runScenario(scenario))).toBe(first)
+  const other = renderTimeline(await runScenario({ ...scenario, seed: 2 }))
+  expect(other.split('\n').slice(1)).not.toEqual(first.split('\n').slice(1))
+})
+
+const run = (text: string) => runScenario(parseScenario(`version: 1\nname: x\n${text}`, 'x.yaml'))
+const world = 'cluster: {pods: {a/web: {ip: 10.0.0.7, role: app}}}\naws: {roles: {app: {}, other: {}}}\n'
+
+test('an expectation that does not come true fails its step with its place', async () => {
+  const { ok, steps } = await run(`${world}steps:\n  - request: {pod: a/web}\n    expect: {role: other}`)
+  expect(ok).toBe(false)
+  expect(steps).toMatchObject([
+    { line: 6, failures: [expect.stringContaining('expected role other, got app as a.web')] },
+  ])
+})
+
+test('an invariant that is broken fails the run although every step is right', async () => {
+  const { ok, steps, violations } = await run(
+    `${world}invariants: {min-life: 59m}\nsteps:\n  - request: {pod: a/web}\n    expect: {role: app}\n  - advance: 20m\n  - request: {pod: a/web}\n    expect: {role: app}`,
+  )
+  expect(steps.flatMap(({ failures }) => failures)).toEqual([])
+  expect({ ok, violations: violations.map(({ invariant }) => invariant) }).toEqual({
+    ok: false,
+    violations: ['min-life'],
+  })
+})
+
+test('an agent that does not redirect shows pods the node’s role, and that is seen', async () => {
+  const { violations } = await run(
+    `${world}agent: {settings: {iptables: false}}\nsteps:\n  - request: {pod: a/web}`,
+  )
+  expect(violations).toMatchObject([
+    { invariant: 'no-node-role', message: expect.stringContaining('pod a/web') },
+  ])
+})
+
+test('settings that the agent refuses are refused with the agent’s own words', async () => {
+  await expect(run(`${world}agent: {settings: {app-port: 70000}}\nsteps: []`)).rejects.toThrow(
+    'x.yaml:1:1: agent: --app-port "70000" is not a port',
+  )
+})
+
+test('the published schema is the one that scenarios are read by', () => {
+  const published = readFileSync(join(import.meta.dirname, '../../schema/scenario.schema.json'), 'utf8')
+  expect(JSON.parse(published)).toEqual(JSON.parse(JSON.stringify(scenarioSchema())))
+})
