@@ -275,7 +275,7 @@ export function netfilterContract(name: string, openNode: () => Promise<Contract
 
     it('sweeps up what an earlier instance left in another backend', async () => {
       const other = backend === 'nft' ? 'iptables-nft' : 'nft'
-      const old = manage({ instance: 'old', backend: other satisfies BackendName })
+      const old = manage({ instance: 'old', backend: other satisfies BackendName, appPort: 9999 })
       await old.manager.start()
       await old.manager.stop()
       await new Promise((resolve) => setTimeout(resolve, 5))
@@ -284,7 +284,6 @@ export function netfilterContract(name: string, openNode: () => Promise<Contract
       const all =
         (await save()) + (await run('iptables-nft-save', [])) + (await run('nft', ['list', 'tables']))
       expect(all).not.toContain('kube2iam-ts:old:')
-      expect(all.includes('table inet kube2iam')).toBe(backend === 'nft')
     })
   })
 }

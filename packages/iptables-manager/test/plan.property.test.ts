@@ -2,5 +2,5 @@ import { it } from 'vitest'
 import { planReachesDesired } from './plan.property.ts'
 
 it('reaches the desired rules from any state, and plans nothing after that', { timeout: 60_000 }, () =>
-  planReachesDesired(150),
+  planReachesDesired(60),
 )

@@ -2,7 +2,9 @@ import { CodedError, isCoded } from '@kube2iam-ts/core'
 import type { NetfilterBackend } from './backend.ts'
 import type { CommandRunner } from './command-runner.ts'
 import { createIptablesBackend, type IptablesPrograms } from './iptables-backend.ts'
+import { withSecondGuard } from './locked-backend.ts'
 import { createNftBackend } from './nft-backend.ts'
+import { nftCommands } from './nft-syntax.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { BackendName } from './settings.ts'
 
@@ -36,11 +38,21 @@ export async function detectBackend({
   const legacyLoaded = ((await files.readText('/proc/net/ip_tables_names')) ?? '').trim() !== ''
   const byName = (name: BackendName): NetfilterBackend | undefined =>
     usable.find((backend) => backend.name === name)
-  const take = (backend: NetfilterBackend, evidence: string): DetectedBackend => ({
-    backend,
-    evidence,
-    others: usable.filter((other) => other !== backend && (other.name !== 'iptables-legacy' || legacyLoaded)),
-  })
+  const nft = byName('nft')
+  const lock = nft !== undefined && (await canGuard(runner, signal)) ? nft : undefined
+  const take = (backend: NetfilterBackend, evidence: string): DetectedBackend => {
+    const locked = lock !== undefined && backend !== lock
+    return {
+      backend: locked ? withSecondGuard(backend, lock) : backend,
+      evidence,
+      others: usable.filter(
+        (other) =>
+          other !== backend &&
+          !(locked && other === lock) &&
+          (other.name !== 'iptables-legacy' || legacyLoaded),
+      ),
+    }
+  }
 
   if (wanted !== 'auto') {
     const backend = byName(wanted)
@@ -57,6 +69,19 @@ export async function detectBackend({
   const first = byName('iptables-nft') ?? byName('nft') ?? byName('iptables-legacy')
   if (first !== undefined) return take(first, 'the node has no rules yet')
   throw missing('neither iptables nor nft is installed')
+}
+
+/** Whether the kernel takes a guard of ours as nftables, by having it checked and not applied. */
+async function canGuard(runner: CommandRunner, signal?: AbortSignal): Promise<boolean> {
+  const rule = { destination: '169.254.169.254', target: { kind: 'drop' } } as const
+  const base = { type: 'filter', hook: 'forward', priority: -150 } as const
+  const check = nftCommands([
+    { op: 'replace-chain', table: 'inet/kube2iam', chain: 'check', base, rules: [rule], recreate: false },
+  ])
+  const { exitCode } = await runner.run('nft', ['-c', '-j', JSON.stringify(check)], {
+    ...(signal && { signal }),
+  })
+  return exitCode === 0
 }
 
 const missing = (what: string): CodedError =>

@@ -16,9 +16,10 @@ export function runNft(
   args: readonly string[],
   changed: (lines: readonly string[]) => void,
 ): CommandResult {
-  const words = args.filter((word) => word !== '-j' && word !== '-s')
+  const words = args.filter((word) => !['-c', '-j', '-s'].includes(word))
   const [verb = '', object = ''] = words
   if (verb === '--version') return ok('nftables v1.0.6 (Lester Gooch #5)\n')
+  if (args.includes('-c')) return ok()
   if (verb.startsWith('{')) return transact(kernel, JSON.parse(verb) as { nftables: Json[] }, changed)
   if (verb === 'list' && object === 'tables') return listTables(kernel, args.includes('-j'))
   if (verb === 'list' && object === 'table')

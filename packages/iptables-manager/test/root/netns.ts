@@ -24,7 +24,8 @@ export function createNamespace(purpose: string): { name: string; remove: () => 
 
 /** A runner and the files of a namespace: `/proc/net` is another there. */
 export function inside(namespace: string) {
-  const runner = createExecFileRunner({ prefix: ['ip', 'netns', 'exec', namespace] })
+  // Not `ip netns exec`, whose private mounts would hide from one command the namespace that another has made.
+  const runner = createExecFileRunner({ prefix: ['nsenter', `--net=/run/netns/${namespace}`] })
   const files: NodeFiles = {
     async readText(path) {
       const { exitCode, stdout } = await runner.run('cat', [path])

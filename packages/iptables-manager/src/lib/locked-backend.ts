@@ -1,0 +1,51 @@
+import type { NetfilterBackend } from './backend.ts'
+import type { Step, TableId } from './plan.ts'
+
+const OWN_TABLE: TableId = 'inet/kube2iam'
+
+/**
+ * iptables with a second guard in an nftables table of its own. Whoever flushes every table of iptables, as firewalld
+ * and `iptables-restore` do, takes redirect and guard in one go; of this table they know nothing, so that the way
+ * stays shut until the rules are back.
+ */
+export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBackend): NetfilterBackend {
+  const isOwn = ({ table }: Step): boolean => table === OWN_TABLE
+  return {
+    name: iptables.name,
+    monitored: iptables.monitored,
+    probe: (signal) => iptables.probe(signal),
+    tables(input) {
+      const none = { redirect: [] }
+      const capture = { 4: { ...input.capture[4], ...none }, 6: { ...input.capture[6], ...none } }
+      return [...nft.tables({ ...input, capture }), ...iptables.tables(input)]
+    },
+    async observe(tables, signal) {
+      const [own, shared] = await Promise.all([
+        nft.observe(
+          tables.filter(({ id }) => id === OWN_TABLE),
+          signal,
+        ),
+        iptables.observe(
+          tables.filter(({ id }) => id !== OWN_TABLE),
+          signal,
+        ),
+      ])
+      return new Map([...own, ...shared])
+    },
+    fingerprint: (tables, signal) =>
+      iptables.fingerprint(
+        tables.filter(({ id }) => id !== OWN_TABLE),
+        signal,
+      ),
+    async apply(steps, signal) {
+      // In the order of the plan, which begins with what shuts the way and, when removing, ends with it.
+      const lockFirst = steps[0] !== undefined && isOwn(steps[0])
+      const lock = steps.filter(isOwn)
+      const rest = steps.filter((step) => !isOwn(step))
+      if (lockFirst) await nft.apply(lock, signal)
+      await iptables.apply(rest, signal)
+      if (!lockFirst) await nft.apply(lock, signal)
+    },
+    concerns: (line) => iptables.concerns(line) || nft.concerns(line),
+  }
+}

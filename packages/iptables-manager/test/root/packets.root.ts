@@ -1,0 +1,173 @@
+import { parseIpAddress, systemClock } from '@kube2iam-ts/core'
+import { collectReports } from '@kube2iam-ts/core/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type CaptureEvent,
+  type CaptureManager,
+  type CaptureSettings,
+  createCaptureManager,
+  parseHostInterface,
+} from '../../src/index.ts'
+import { createLab, type Lab } from './lab.ts'
+import { inside, whyNoNamespaces } from './netns.ts'
+
+const METADATA = '169.254.169.254'
+const EMPTY_TABLES = ['filter', 'nat', 'mangle', 'raw'].map((table) => `*${table}\nCOMMIT\n`).join('')
+const REDIRECT = { family: 'inet', table: 'kube2iam', name: 'redirect' }
+const reason = whyNoNamespaces()
+
+describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', 'nft'] as const)(
+  `packets on %s ${reason ?? ''}`,
+  (backend) => {
+    let lab: Lab
+    let managers: CaptureManager[]
+    beforeEach(async () => {
+      managers = []
+      lab = createLab()
+      await lab.serve(lab.vpc, '::', 80, 'CANARY')
+      await lab.serve(lab.node, '::', 8181, 'agent')
+    })
+    afterEach(async () => {
+      await Promise.all(managers.map((manager) => manager.stop()))
+      await lab.close()
+    })
+
+    const manage = (settings: Partial<CaptureSettings> = {}) => {
+      const { report, events } = collectReports<CaptureEvent>()
+      const manager = createCaptureManager({
+        settings: {
+          instance: 'agent-a',
+          hostIps: [parseIpAddress('10.8.0.2'), parseIpAddress('fd00:8::2')],
+          appPort: 8181,
+          backend,
+          ...settings,
+        },
+        ...inside(lab.node),
+        clock: systemClock,
+        random: Math.random,
+        report,
+      })
+      manager.setPods([parseIpAddress('10.9.0.7')])
+      managers.push(manager)
+      return { manager, events }
+    }
+    const run = async (file: string, ...args: string[]): Promise<void> => {
+      const { exitCode, stderr } = await inside(lab.node).runner.run(file, args)
+      if (exitCode !== 0) throw new Error(stderr)
+    }
+    const askOnce = async (host: string): Promise<string> => {
+      const client = lab.ask(lab.pod, 'once', host)
+      await until(() => client.answers.length > 0)
+      await client.stop()
+      return client.answers[0] ?? ''
+    }
+
+    it('leads the pod to the agent with its own address, over both families, and lets the node itself through', async () => {
+      expect(await askOnce(METADATA)).toContain('CANARY')
+      const { manager } = manage()
+      await manager.start()
+      expect(manager.status().sources).toEqual([
+        { kind: 'interface', match: { name: 'cni0', negated: false } },
+      ])
+      expect(await askOnce(METADATA)).toBe('agent to ::ffff:10.9.0.7')
+      expect(await askOnce('fd00:ec2::254')).toBe('agent to fd00:9::7')
+      const own = lab.ask(lab.node, 'once', METADATA)
+      await until(() => own.answers.length > 0)
+      expect(own.answers[0]).toContain('CANARY')
+      await manager.look()
+      expect(manager.status().interception).toMatchObject({ kind: 'proven', by: 'counters' })
+      await manager.remove()
+      expect(await askOnce(METADATA)).toContain('CANARY')
+    })
+
+    it('cuts a connection that was kept alive from before', async () => {
+      // A node with kube-proxy tracks connections; a virgin namespace does so once a rule translates addresses.
+      await run('iptables-nft', '-t', 'nat', '-A', 'POSTROUTING', '-o', 'nowhere', '-j', 'MASQUERADE')
+      const client = lab.ask(lab.pod, 'keep', METADATA)
+      await until(() => client.answers.length > 3)
+      expect(client.answers.every((answer) => answer.includes('CANARY'))).toBe(true)
+      const { manager, events } = manage()
+      await manager.start()
+      const before = client.answers.length
+      await until(() => client.answers.length > before + 3)
+      expect(client.answers.at(-1)).toContain('agent')
+      // One answer may have been on its way while `start` resolved.
+      expect(client.answers.slice(before + 1).filter((answer) => answer.includes('CANARY'))).toEqual([])
+      expect(events).toContainEqual({ type: 'capture-connections-cut', connections: 1 })
+    })
+
+    it('lets no request through while everything that can happen to the rules happens', {
+      timeout: 60_000,
+    }, async () => {
+      const { manager } = manage()
+      await manager.start()
+      const fresh = lab.ask(lab.pod, 'fresh', METADATA)
+      const kept = lab.ask(lab.pod, 'keep', METADATA)
+      await until(() => fresh.answers.length > 3 && kept.answers.length > 3)
+      const iptables = backend === 'iptables-legacy' ? 'iptables-legacy' : 'iptables-nft'
+      for (let round = 0; round < 3; round += 1) {
+        if (backend === 'nft')
+          await run('nft', '-j', JSON.stringify({ nftables: [{ flush: { chain: REDIRECT } }] }))
+        else await run(iptables, '-t', 'nat', '-F')
+        await sleep(300)
+        await run('conntrack', '-F')
+        await sleep(300)
+        // All of iptables at once, as `iptables-restore` and firewalld do.
+        await inside(lab.node).runner.run(`${iptables}-restore`, [], { input: EMPTY_TABLES })
+        await sleep(300)
+      }
+      // The agent dies, another takes over, an upgrade has both at once, somebody installs the block again.
+      await manager.stop()
+      await sleep(200)
+      const next = manage({ instance: 'agent-b' })
+      await manage({ instance: 'install' }).manager.installBlock()
+      await next.manager.start()
+      await sleep(500)
+      const agents = fresh.answers.filter((answer) => answer.startsWith('agent')).length
+      await until(() => fresh.answers.filter((answer) => answer.startsWith('agent')).length > agents + 3)
+      expect([...fresh.answers, ...kept.answers].filter((answer) => answer.includes('CANARY'))).toEqual([])
+    })
+
+    it('blocks from the first packet on when the block is installed first', async () => {
+      await manage({ instance: 'install' }).manager.installBlock()
+      const client = lab.ask(lab.pod, 'fresh', METADATA)
+      await until(() => client.answers.length > 0)
+      expect(client.answers[0]).toBe('TIMEOUT')
+      await manage().manager.start()
+      await until(() => client.answers.some((answer) => answer.startsWith('agent')))
+      expect(client.answers.filter((answer) => answer.includes('CANARY'))).toEqual([])
+    })
+
+    it('proves by a probe that packets are intercepted, and tells when they are not', async () => {
+      const right = manage()
+      await right.manager.start()
+      const proof = await right.manager.probe(process.execPath)
+      expect(proof).toEqual({
+        outcome: 'intercepted',
+        answered: true,
+        evidence: 'a probe on cni0 was redirected; the agent answered',
+      })
+      expect(right.manager.status().interception).toMatchObject({ kind: 'proven', by: 'probe' })
+      await right.manager.remove()
+
+      const wrong = manage({ hostInterface: parseHostInterface('docker0') })
+      await wrong.manager.start()
+      expect(wrong.manager.status().warning).toMatchObject({
+        interface: 'docker0',
+        suggestion: expect.stringContaining('cni0'),
+      })
+      // It is attached where the flag says, so the pod's own way is asked by the pod.
+      expect(await askOnce(METADATA)).toBe('TIMEOUT')
+    })
+  },
+)
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 15_000
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('it did not happen within 15 s')
+    await sleep(10)
+  }
+}
