@@ -1,5 +1,6 @@
 import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
+import { Socket } from 'node:net'
 import type { STSClient } from '@aws-sdk/client-sts'
 import { type Clock, systemClock } from '@kube2iam-ts/core'
 import type { NodeCredentials } from './node-credentials.ts'
@@ -59,6 +60,8 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
   }
   const httpAgent = new Agent(shared)
   const httpsAgent = new TlsAgent({ ...shared, ...(ca === undefined ? {} : { ca }) })
+  for (const agent of [httpAgent, httpsAgent])
+    limitConnecting(agent, options.connectTimeoutMs ?? 1_000, clock)
 
   const connection: StsConnection = {
     skewMs: 0,
@@ -66,7 +69,7 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
       const { NodeHttpHandler, STSClient } = await import('./sts-client.ts')
       // A client for each call costs 0.2 ms and keeps nothing: no secret stays in the heap as text, and no call can
       // be signed with what another one was given.
-      return new STSClient({
+      const client = new STSClient({
         region: region ?? GLOBAL_REGION,
         ...(endpoint === undefined ? { useGlobalEndpoint: region === undefined } : { endpoint }),
         useFipsEndpoint: options.fips ?? false,
@@ -74,9 +77,11 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
         credentials: givenCredentials(node),
         // Signatures are dated by the injected clock, corrected by what STS says; the SDK adds this to the system's.
         systemClockOffset: clock.now() + connection.skewMs - systemClock.now(),
+        disableClockSkewCorrection: false,
         // One attempt: when to try again is the broker's business.
         maxAttempts: 1,
-        // All that is given here is not looked for in the environment and in ~/.aws/config.
+        // All that is given from here on is not looked for in the environment and in ~/.aws/config.
+        ignoreConfiguredEndpointUrls: true,
         retryMode: 'standard',
         defaultsMode: 'standard',
         authSchemePreference: ['sigv4'],
@@ -85,11 +90,35 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
         requestHandler: new NodeHttpHandler({
           httpAgent,
           httpsAgent,
-          connectionTimeout: options.connectTimeoutMs ?? 1_000,
           requestTimeout: options.requestTimeoutMs ?? 5_000,
           throwOnRequestTimeout: true,
         }),
       })
+      const { sessionToken } = node
+      if (sessionToken !== undefined) {
+        // Put there before the request is signed, which covers it. Left to the signer, the token would become part of
+        // the text that it remembers its keys under, and stay in the heap for ever.
+        client.middlewareStack.add(
+          (next) => (args) => {
+            headersOf(args.request)[TOKEN_HEADER] = sessionToken.reveal()
+            return next(args)
+          },
+          { step: 'build' },
+        )
+      }
+      // The options of the request that opened a socket stay with the socket, its headers among them.
+      client.middlewareStack.add(
+        (next) => async (args) => {
+          try {
+            return await next(args)
+          } finally {
+            const headers = headersOf(args.request)
+            for (const name of [TOKEN_HEADER, 'authorization']) delete headers[name]
+          }
+        },
+        { step: 'deserialize', priority: 'low' },
+      )
+      return client
     },
     close() {
       httpAgent.destroy()
@@ -119,15 +148,34 @@ const NOBODY = { accessKeyId: '', secretAccessKey: '' }
 const ignore = () => {}
 const SILENT = { trace: ignore, debug: ignore, info: ignore, warn: ignore, error: ignore }
 
+const TOKEN_HEADER = 'x-amz-security-token'
+
+const headersOf = (request: unknown): Record<string, string> =>
+  (request as { headers: Record<string, string> }).headers
+
+/**
+ * Ends a TCP connection attempt that takes too long. The SDK's own time-out for it leaves a listener on the socket
+ * that holds the first request, and with it the node's token, for as long as the connection is kept open.
+ */
+function limitConnecting(agent: Agent, ms: number, clock: Clock): void {
+  const connect = agent.createConnection.bind(agent)
+  agent.createConnection = (...args) => {
+    const socket = connect(...args)
+    // Through a proxy the socket comes later, by callback; the time-out for the whole call is then the only one.
+    if (socket instanceof Socket && socket.connecting) {
+      const late = () => socket.destroy(new Error(`no connection within ${ms} ms`))
+      const cancel = clock.after(ms, late)
+      socket.once('connect', cancel).once('close', cancel)
+    }
+    return socket
+  }
+}
+
 /**
  * The SDK keeps what a provider gave it unless the provider says that it does so itself; the node's secret would
  * then lie in the heap as text for as long as the client lives.
  */
-function givenCredentials({ accessKeyId, secretAccessKey, sessionToken }: NodeCredentials) {
-  const reveal = async () => ({
-    accessKeyId,
-    secretAccessKey: secretAccessKey.reveal(),
-    ...(sessionToken === undefined ? {} : { sessionToken: sessionToken.reveal() }),
-  })
+function givenCredentials({ accessKeyId, secretAccessKey }: NodeCredentials) {
+  const reveal = async () => ({ accessKeyId, secretAccessKey: secretAccessKey.reveal() })
   return Object.assign(reveal, { memoized: true })
 }

@@ -67,7 +67,7 @@ export function toStsError(error: unknown, signal: AbortSignal): CodedError<Toke
   }
   const said = `${name}: ${message}${requestId === undefined ? '' : ` (request ${requestId})`}`
   const fail = (code: TokenServiceErrorCode, what: string, retryable: boolean, reason?: StsReason) =>
-    coded(code, what, retryable, error, reason === undefined ? detail : { ...detail, reason })
+    coded(code, what, retryable, withoutAnswer(error), reason === undefined ? detail : { ...detail, reason })
 
   if (status === undefined) {
     const lost = CONNECTION_LOST.has((error as SdkError).code ?? '')
@@ -169,6 +169,18 @@ export function toStsError(error: unknown, signal: AbortSignal): CodedError<Toke
       // A success whose body the SDK could not read.
       return fail('STS_BAD_ANSWER', `STS answered something that is not understood: ${said}`, true)
   }
+}
+
+/**
+ * The SDK hangs the whole exchange on its errors, and with it the request's headers: the node's session token would
+ * be printed by whatever prints a cause.
+ */
+function withoutAnswer(error: Error): Error {
+  const clean = new Error(error.message)
+  clean.name = error.name
+  if (error.stack !== undefined) clean.stack = error.stack
+  const { code } = error as SdkError
+  return code === undefined ? clean : Object.assign(clean, { code })
 }
 
 function retryAfter(header: string | undefined): { retryAfterMs?: number } {
