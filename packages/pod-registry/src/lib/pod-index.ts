@@ -44,7 +44,7 @@ export const holdsAddresses = (pod: PodIdentity): boolean =>
   !pod.hostNetwork && pod.phase !== 'Succeeded' && pod.phase !== 'Failed'
 
 /** How many deleted pods are remembered, so that a late or repeated event cannot bring one back. */
-const REMEMBERED_DEAD = 4096
+const REMEMBERED_DEAD = 1024
 
 const NOBODY: readonly Binding[] = Object.freeze([])
 

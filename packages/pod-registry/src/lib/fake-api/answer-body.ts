@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CodedError } from '@kube2iam-ts/core'
 import type { ApiConnection, ApiRequest, ApiResponse } from '../api-connection.ts'
@@ -38,7 +37,7 @@ export async function send(
     for (const piece of body) {
       gathered += piece
       if (gathered.length < LARGE) continue
-      if (!response.write(gathered)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+      if (!response.write(gathered)) await drained(response)
       gathered = ''
       if (signal.aborted) return
     }
@@ -46,9 +45,22 @@ export async function send(
     return
   }
   for await (const piece of endedBy(body, signal)) {
-    if (!response.write(piece)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    if (!response.write(piece)) await drained(response)
   }
   response.end()
+}
+
+/** Resolves when there is room again, or nobody to send to. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      response.off('drain', go)
+      response.off('close', go)
+      resolve()
+    }
+    response.once('drain', go)
+    response.once('close', go)
+  })
 }
 
 /** The stream until the signal: a client that went away ends the watch, which is asleep. */

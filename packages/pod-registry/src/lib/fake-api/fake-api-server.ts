@@ -13,6 +13,8 @@ export interface FakeApiServerOptions {
   bookmarkEveryMs?: number
   /** How many changes the history keeps before it compacts by itself. */
   historyLimit?: number
+  /** How many calls `requests` holds; the older half is dropped when there are more. 10,000. */
+  requestLimit?: number
   /** Deleted pods are marked and stay until the caller removes them, as with a kubelet. Otherwise they go at once. */
   gracefulDeletion?: boolean
   /**

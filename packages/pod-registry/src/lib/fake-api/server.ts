@@ -21,11 +21,14 @@ import { createTestAuthority } from './test-authority.ts'
 import { createTokenReviews } from './token-reviews.ts'
 import { createWatchStreams } from './watch-streams.ts'
 
-const REMEMBERED_REQUESTS = 10_000
-
 /** Makes a server with the namespaces `default` and `kube-system`. It has no address before `listen`. */
 export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApiServer {
-  const { clock = systemClock, bookmarkEveryMs = 60_000, historyLimit = 10_000 } = options
+  const {
+    clock = systemClock,
+    bookmarkEveryMs = 60_000,
+    historyLimit = 10_000,
+    requestLimit = 10_000,
+  } = options
   let tls = options.tls === true ? ownTls() : options.tls
   const store = createObjectStore({ clock, historyLimit })
   const reviews = createTokenReviews()
@@ -91,7 +94,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
       headers: { ...request.headers },
       at: clock.now(),
     })
-    if (requests.length > REMEMBERED_REQUESTS) requests.splice(0, REMEMBERED_REQUESTS / 2)
+    if (requests.length > requestLimit) requests.splice(0, Math.ceil(requestLimit / 2))
     return faults.outage ? undefined : handle(request)
   }
 
