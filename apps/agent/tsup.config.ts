@@ -1,8 +1,20 @@
 import { execFileSync } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { defineConfig } from 'tsup'
 
-const require = createRequire(import.meta.url)
+const fromRegistry = createRequire(new URL('../../packages/pod-registry/package.json', import.meta.url))
+
+/** What is bundled in place of a whole package: which import, from where, and the part that is used. */
+const SLIM: readonly (readonly [RegExp, RegExp, string])[] = [
+  [/^prom-client$/, /./, 'prom-client.cjs'],
+  [/^undici$/, /./, 'undici.cjs'],
+  [
+    /^(\.\/(azure_auth|gcp_auth|oidc_auth|gen\/index|middleware)\.js|socks|socks-proxy-agent)$/,
+    /client-node\/dist\/config\.js$/,
+    'unsupported-auth.mjs',
+  ],
+]
 
 /** What the binary says of itself; a tarball without git has no commit. */
 function build(): { commit: string; date: string } {
@@ -26,6 +38,7 @@ export default defineConfig({
   minify: true,
   splitting: false,
   shims: true,
+  sourcemap: false,
   clean: true,
   noExternal: [/.*/],
   define: { KUBE2IAM_BUILD: JSON.stringify(build()) },
@@ -37,14 +50,14 @@ export default defineConfig({
     {
       name: 'kube2iam',
       setup(bundler) {
-        bundler.onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({
-          path: './commands.cjs',
-          external: true,
-        }))
-        // Its index also loads the collectors of Node's internals and of clusters, which nothing here uses.
-        bundler.onResolve({ filter: /^prom-client$/ }, ({ resolveDir }) => ({
-          path: require.resolve('./build/prom-client.cjs', { paths: [resolveDir, import.meta.dirname] }),
-        }))
+        bundler.onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
+        // undici belongs to the packages that use it; this one does not depend on it.
+        bundler.onResolve({ filter: /^undici\/lib\// }, ({ path }) => ({ path: fromRegistry.resolve(path) }))
+        for (const [filter, from, part] of SLIM) {
+          bundler.onResolve({ filter }, ({ importer }) =>
+            from.test(importer) ? { path: join(import.meta.dirname, 'build', part) } : undefined,
+          )
+        }
       },
     },
   ],
