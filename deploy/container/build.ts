@@ -37,6 +37,7 @@ const dockerfile = join(root, 'deploy', 'container', 'Dockerfile')
 const packages = /^ARG PACKAGES="(.*)"$/m.exec(readFileSync(dockerfile, 'utf8'))?.[1]?.split(' ') ?? []
 
 function main(): void {
+  if (process.env[LOCKED] === undefined) return lockAndRunAgain()
   refuseUnless(process.getuid?.() === 0, 'debootstrap and buildah --isolation chroot need root')
   for (const tool of ['buildah', 'debootstrap']) {
     refuseUnless(spawnSync(tool, ['--version']).status === 0, `${tool} is missing: apt-get install ${tool}`)
@@ -44,11 +45,13 @@ function main(): void {
   const bundle = join(root, 'apps', 'agent', 'dist', 'main.cjs')
   refuseUnless(existsSync(bundle), 'apps/agent/dist/main.cjs is missing: npm run build')
 
-  mkdirSync(cache, { recursive: true })
   const base = baseImage()
   const node = nodeImage()
   const args = ['--build-arg', `BASE=${base}`, '--build-arg', `NODE=${node}`]
   buildah('bud', '--isolation', 'chroot', '--pull-never', ...args, '-f', dockerfile, '-t', options.tag, root)
+  // What this build left half-way, and the image that had the name before.
+  buildah('rm', '--all')
+  buildah('rmi', '--prune')
   const report = describe()
   if (options.unpack !== undefined) unpack(options.unpack)
   process.stdout.write(
@@ -58,12 +61,25 @@ function main(): void {
   )
 }
 
+const LOCKED = 'KUBE2IAM_IMAGE_BUILD_LOCKED'
+
+/** Two builds at once would clean up after each other: the storage is used by one at a time. */
+function lockAndRunAgain(): void {
+  mkdirSync(cache, { recursive: true })
+  const again = [join(cache, 'lock'), process.execPath, ...process.argv.slice(1)]
+  const result = spawnSync('flock', again, { stdio: 'inherit', env: { ...process.env, [LOCKED]: '1' } })
+  if (result.error !== undefined) say(`build.ts: cannot run flock: ${result.error.message}`)
+  process.exitCode = result.status ?? 1
+}
+
 /** A minimal Debian with the packages of the build stage, so that the Dockerfile has nothing to download. */
 function baseImage(): string {
   const name = `localhost/kube2iam-debian:${suite}-${digest(packages.join(' '))}`
   if (exists(name)) return name
   const archive = join(cache, `debian-${suite}-${digest(packages.join(' '))}.tar`)
   if (!existsSync(archive)) {
+    for (const old of readdirSync(cache).filter((entry) => entry.startsWith('debian-')))
+      rmSync(join(cache, old))
     const folder = mkdtempSync(join(tmpdir(), 'kube2iam-debian-'))
     try {
       say(`debootstrap ${suite} with ${packages.join(', ')} …`)
@@ -159,13 +175,21 @@ function buildah(...args: readonly string[]): string {
 /** A storage of our own: the machine's images and containers stay as they are. */
 function storage(): string[] {
   return [
-    '--root',
-    join(cache, 'containers'),
-    '--runroot',
-    join(cache, 'containers-run'),
-    '--storage-driver',
-    'overlay',
+    ...['--root', join(cache, `containers-${driver()}`)],
+    ...['--runroot', join(cache, 'containers-run')],
+    ...['--storage-driver', driver()],
   ]
+}
+
+let chosenDriver: string | undefined
+
+/** overlay where the kernel and the file system can, else vfs, which copies whole layers. */
+function driver(): string {
+  chosenDriver ??= ['overlay', 'vfs'].find((name) => {
+    const where = ['--root', join(cache, `containers-${name}`), '--runroot', join(cache, 'containers-run')]
+    return spawnSync('buildah', [...where, '--storage-driver', name, 'info']).status === 0
+  })
+  return chosenDriver ?? 'vfs'
 }
 
 function run(file: string, args: readonly string[]): string {

@@ -33,7 +33,7 @@ link() {
 }
 
 take /usr/local/bin/node /usr/bin/env
-take /usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi /usr/sbin/nft /usr/sbin/conntrack
+take /usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi /usr/sbin/nft /usr/sbin/conntrack /usr/bin/ip
 for family in iptables ip6tables; do
   for backend in nft legacy; do
     target=xtables-$backend-multi

@@ -60,8 +60,8 @@ describe.skipIf(skip).each([
   }
 
   test.skipIf(given.installFirst)('the probe would see a leak: it does while no agent is there', async () => {
-    const { leaks } = await probe.report()
-    expect(new Set(leaks.map((leak) => leak.connection))).toEqual(new Set(['new', 'kept']))
+    const seen = async () => new Set((await probe.report()).leaks.map((leak) => leak.connection))
+    await expect.poll(seen, { timeout: 10_000 }).toEqual(new Set(['new', 'kept']))
   })
 
   test.runIf(given.installFirst)('install alone, before there is an agent', expectNoLeak)

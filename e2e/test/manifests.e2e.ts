@@ -99,7 +99,7 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
       const dockerfile = readFileSync(new URL('../container/Dockerfile', KUSTOMIZE), 'utf8')
       const entrypoint = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? '') as string[]
       expect(entrypoint).toEqual(['/usr/local/bin/node', ...NODE_FLAGS, '/opt/kube2iam/main.cjs'])
-      expect(dockerfile).toContain(`warm-up.mjs node ${NODE_FLAGS.join(' ')} /opt/kube2iam/main.cjs`)
+      expect(dockerfile).toContain(`node ${NODE_FLAGS.join(' ')} /opt/kube2iam/main.cjs`)
     })
   },
 )
