@@ -174,11 +174,11 @@ function buildah(...args: readonly string[]): string {
 
 /** A storage of our own: the machine's images and containers stay as they are. */
 function storage(): string[] {
-  return [
-    ...['--root', join(cache, `containers-${driver()}`)],
-    ...['--runroot', join(cache, 'containers-run')],
-    ...['--storage-driver', driver()],
-  ]
+  return [...placeOf(driver()), '--storage-driver', driver()]
+}
+
+function placeOf(driverName: string): string[] {
+  return ['--root', join(cache, `containers-${driverName}`), '--runroot', join(cache, 'containers-run')]
 }
 
 let chosenDriver: string | undefined
@@ -186,8 +186,7 @@ let chosenDriver: string | undefined
 /** overlay where the kernel and the file system can, else vfs, which copies whole layers. */
 function driver(): string {
   chosenDriver ??= ['overlay', 'vfs'].find((name) => {
-    const where = ['--root', join(cache, `containers-${name}`), '--runroot', join(cache, 'containers-run')]
-    return spawnSync('buildah', [...where, '--storage-driver', name, 'info']).status === 0
+    return spawnSync('buildah', [...placeOf(name), '--storage-driver', name, 'info']).status === 0
   })
   return chosenDriver ?? 'vfs'
 }

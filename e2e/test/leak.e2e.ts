@@ -109,6 +109,14 @@ describe.skipIf(skip).each([
     await expectNoLeak()
   })
 
+  test('somebody flushes every table that iptables knows', async () => {
+    for (const table of ['mangle', 'nat', 'filter', 'raw']) {
+      await lab.node.mustRun(['iptables', '-w', '-t', table, '-F'])
+    }
+    await untilRepaired()
+    await expectNoLeak()
+  })
+
   test('a reload as kube-proxy does it, with its jump in front of everything', async () => {
     const rules = Array.from({ length: 500 }, (_, n) => {
       const target = `10.96.${n >> 8}.${n & 255}/32 -p tcp -m tcp --dport 443`
@@ -131,7 +139,7 @@ describe.skipIf(skip).each([
   test('after a deliberate uninstall the node is as it was', async () => {
     await agent.stop()
     await expectNoLeak()
-    const result = await runAgentCommand(lab, ['uninstall'], agentEnv(world))
+    const result = await runAgentCommand(lab, ['uninstall', `--host-ip=${ADDRESSES.node}`], agentEnv(world))
     expect(result, result.stderr).toMatchObject({ code: 0 })
     const uninstalledAt = Date.now()
     await delay(500)
