@@ -1,4 +1,7 @@
-import yargs from 'yargs'
+import yargs, { type Argv } from 'yargs'
+import type { CheckSources } from './check/inputs.ts'
+import { CHECK_FORMATS, checkCommand } from './commands/check.ts'
+import { explainCommand } from './commands/explain.ts'
 import { initCommand, schemaCommand } from './commands/init.ts'
 import { FORMATS, runCommand } from './commands/run.ts'
 import { FLEET_HELP, fleetCommand } from './fleet/command.ts'
@@ -49,6 +52,63 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       },
     )
     .command(
+      'check [manifests..]',
+      'Which workload gets which role, without running anything; against a baseline, what changes',
+      (command) =>
+        withSources(command)
+          .option('baseline', { type: 'string', describe: 'What an earlier check wrote with --format json' })
+          .option('from', {
+            choices: ['kiam', 'node-role'] as const,
+            describe: 'Plan the migration from what was there',
+          })
+          .option('format', {
+            choices: CHECK_FORMATS,
+            default: 'table' as const,
+            describe: 'How the result is reported',
+          })
+          .option('output', { type: 'string', alias: 'o', describe: 'Write the report to this file' }),
+      async (parsed) => {
+        const { baseline, from, format, output } = parsed
+        status = await checkCommand({ ...sourcesOf(parsed), baseline, from, format, output }, terminal)
+      },
+    )
+    .command(
+      'explain [manifests..]',
+      'The decision about one pod, with every rule that was looked at',
+      (command) =>
+        withSources(command)
+          .option('pod', {
+            type: 'string',
+            demandOption: true,
+            describe: 'namespace/name of a pod or workload',
+          })
+          .option('requested', { type: 'string', describe: 'The role that it asks for by name' }),
+      async (parsed) => {
+        const { pod, requested } = parsed
+        status = await explainCommand({ ...sourcesOf(parsed), pod, requested }, terminal)
+      },
+    )
+    .command(
+      'serve <scenario>',
+      'The scenario’s world on loopback with the real agent, to develop against',
+      (command) =>
+        command
+          .positional('scenario', { type: 'string', demandOption: true, describe: 'Scenario file' })
+          .option('as', {
+            type: 'string',
+            describe: 'The pod (namespace/name) that tools on this machine are',
+          })
+          .option('page-port', {
+            type: 'number',
+            default: 0,
+            describe: 'Port of the web page; 0 chooses one',
+          }),
+      async ({ scenario, as, pagePort }) => {
+        const { serveCommand } = await import('./commands/serve.ts')
+        status = await serveCommand({ file: scenario, self: as, pagePort }, terminal)
+      },
+    )
+    .command(
       'init [file]',
       'Write a first scenario that explains itself',
       (command) => command.positional('file', { type: 'string', default: 'scenario.yaml' }),
@@ -90,6 +150,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       },
     )
     .demandCommand(1, 'Name a command.')
+    .parserConfiguration({ 'populate--': true })
     .strict()
     .version(false)
     .help()
@@ -115,3 +176,41 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
 }
 
 class UsageError extends Error {}
+
+/** What `check` and `explain` read. Everything after `--` is the agent's own arguments. */
+const withSources = <T>(command: Argv<T>) =>
+  command
+    .positional('manifests', {
+      type: 'string',
+      array: true,
+      describe: 'Kubernetes manifests, or what kubectl get -o yaml wrote',
+    })
+    .option('iam', {
+      type: 'string',
+      array: true,
+      describe: 'IAM documents (get-account-authorization-details)',
+    })
+    .option('daemonset', {
+      type: 'string',
+      describe: 'Manifest with the agent’s DaemonSet, for its arguments',
+    })
+    .option('scenario', { type: 'string', describe: 'A scenario file, for cluster, aws and agent' })
+    .option('node-role', { type: 'string', describe: 'ARN of the nodes’ role' })
+
+interface ParsedSources {
+  readonly manifests: string[] | undefined
+  readonly iam: string[] | undefined
+  readonly daemonset: string | undefined
+  readonly scenario: string | undefined
+  readonly nodeRole: string | undefined
+  readonly '--'?: unknown
+}
+
+const sourcesOf = (parsed: ParsedSources): CheckSources => ({
+  manifests: parsed.manifests ?? [],
+  iam: parsed.iam ?? [],
+  daemonset: parsed.daemonset,
+  scenario: parsed.scenario,
+  nodeRole: parsed.nodeRole,
+  args: Array.isArray(parsed['--']) ? parsed['--'].map(String) : [],
+})

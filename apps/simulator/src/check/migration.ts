@@ -61,7 +61,18 @@ function kiamBefore({ annotations, hostNetwork }: Workload, permitted: string | 
   if (hostNetwork) return 'the node’s role (host network)'
   const role = annotations[ROLE]
   if (role === undefined) return 'no role'
-  return permitted === undefined ? `denied: the namespace permits nothing (${role})` : shortRole(role)
+  if (permitted === undefined) return `denied: the namespace permits nothing (${role})`
+  return kiamPermits(permitted, role) ? shortRole(role) : `denied: not permitted (${role})`
+}
+
+/** kiam's matching without --strict-namespace-regexp: the pattern may stand anywhere in the role. */
+function kiamPermits(permitted: string, role: string): boolean {
+  if (permitted === '') return false
+  try {
+    return new RegExp(permitted).test(role)
+  } catch {
+    return false
+  }
 }
 
 function kiamTodo(
@@ -79,8 +90,14 @@ function kiamTodo(
   if (permitted === undefined && finding.outcome === 'ok') {
     return `namespace ${namespace} permitted nothing under kiam and allows this now; turn on --namespace-restrictions`
   }
-  if (finding.outcome === 'ok') return undefined
-  return finding.code === 'namespace-denied' && permitted !== undefined
+  const had = permitted !== undefined && kiamPermits(permitted, annotations[ROLE])
+  if (finding.outcome === 'ok') {
+    return had || permitted === undefined
+      ? undefined
+      : `kiam did not permit this and it is allowed now; turn on --namespace-restrictions`
+  }
+  if (!had) return undefined
+  return finding.code === 'namespace-denied'
     ? `the pattern ${JSON.stringify(permitted)} has to match the whole role here; ${finding.message ?? ''}`
     : finding.message
 }
