@@ -43,9 +43,6 @@ async function fetchSessions(): Promise<void> {
 await fetchSessions()
 // What a call leaves behind on the stack and in timers is gone when the next thing happens.
 await new Promise((resolve) => setTimeout(resolve, 50))
-const held = broker.sessions()
-parentPort?.on('message', () => {
-  parentPort?.close()
-  void broker.close()
-})
-parentPort?.postMessage(held.map((session) => session.accessKeyId))
+parentPort?.postMessage(broker.sessions().map((session) => session.accessKeyId))
+// Stays as it is until it has been looked at.
+parentPort?.on('message', () => {})

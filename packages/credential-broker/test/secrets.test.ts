@@ -67,8 +67,7 @@ test('a heap snapshot of a broker at work holds neither the sessions’ secrets 
   })
   const [accessKeyIds] = (await once(worker, 'message')) as [string[]]
   const snapshot = await buffer(await worker.getHeapSnapshot())
-  worker.postMessage('close')
-  await once(worker, 'exit')
+  await worker.terminate()
 
   expect(accessKeyIds).toHaveLength(20)
   // That text which is in the heap would be seen: access key IDs are there, and are no secrets.

@@ -5,33 +5,44 @@ import type { Grant } from '@kube2iam-ts/core'
  * merely in another order, whose key must then be made.
  */
 export function isSameGrant(a: Grant, b: Grant): boolean {
-  if (a === b) return true
-  // Named one by one and checked for completeness by the compiler: a new field must not be forgotten here.
-  const { role, sessionName, durationSeconds, externalId, sourceIdentity, policy, region, ...lists } = a
-  const { tags, transitiveTagKeys, policyArns, ...rest } = lists
-  rest satisfies Record<string, never>
   return (
-    role.text === b.role.text &&
-    sessionName === b.sessionName &&
-    durationSeconds === b.durationSeconds &&
-    externalId === b.externalId &&
-    sourceIdentity === b.sourceIdentity &&
-    policy === b.policy &&
-    region === b.region &&
-    isSameList(transitiveTagKeys, b.transitiveTagKeys) &&
-    isSameList(policyArns, b.policyArns) &&
-    isSameRecord(tags, b.tags)
+    a === b ||
+    (a.sessionName === b.sessionName &&
+      a.role.text === b.role.text &&
+      a.durationSeconds === b.durationSeconds &&
+      a.externalId === b.externalId &&
+      a.sourceIdentity === b.sourceIdentity &&
+      a.policy === b.policy &&
+      a.region === b.region &&
+      isSameList(a.transitiveTagKeys, b.transitiveTagKeys) &&
+      isSameList(a.policyArns, b.policyArns) &&
+      isSameRecord(a.tags, b.tags))
   )
 }
+
+/** A field that is added to grants must be compared above: the compiler asks for it here. */
+type Compared =
+  | 'role'
+  | 'sessionName'
+  | 'durationSeconds'
+  | 'externalId'
+  | 'sourceIdentity'
+  | 'tags'
+  | 'transitiveTagKeys'
+  | 'policyArns'
+  | 'policy'
+  | 'region'
+true satisfies Exclude<keyof Grant, Compared> extends never ? true : never
 
 const isSameList = (a: readonly string[], b: readonly string[]): boolean =>
   a === b || (a.length === b.length && a.every((item, index) => item === b[index]))
 
 function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean {
   if (a === b) return true
-  const names = Object.keys(a)
-  return (
-    names.length === Object.keys(b).length &&
-    names.every((name) => Object.hasOwn(b, name) && a[name] === b[name])
-  )
+  let names = 0
+  for (const name in a) {
+    if (!Object.hasOwn(b, name) || a[name] !== b[name]) return false
+    names += 1
+  }
+  return names === Object.keys(b).length
 }
