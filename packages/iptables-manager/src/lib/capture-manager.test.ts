@@ -1,16 +1,19 @@
-import { parseIpAddress } from '@kube2iam-ts/core'
+import { type IpAddress, parseCidr, parseIpAddress } from '@kube2iam-ts/core'
 import { collectReports, createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type CaptureManager, createCaptureManager } from './capture-manager.ts'
 import type { CaptureEvent } from './events.ts'
-import { createFakeNetfilter, type FakeNetfilter } from './fake-netfilter.ts'
-import type { CaptureSettings } from './settings.ts'
-import { parseHostInterface } from './settings.ts'
+import { createFakeNetfilter, type FakeNetfilter, type FakeNetfilterOptions } from './fake-netfilter.ts'
+import { printPlan, printStatus } from './print.ts'
+import { type CaptureSettings, parseHostInterface } from './settings.ts'
 
 const ask = { source: '10.1.0.7', destination: '169.254.169.254', inInterface: 'cni0' }
+const ask6 = { source: 'fd00:1::7', destination: 'fd00:ec2::254', inInterface: 'cni0' }
+const AGENT = { fate: 'redirected', address: '10.0.0.1', port: 8181 }
 const managers: CaptureManager[] = []
 
-function setUp(settings: Partial<CaptureSettings> = {}, netfilter: FakeNetfilter = createFakeNetfilter()) {
+function setUp(settings: Partial<CaptureSettings> = {}, options: FakeNetfilterOptions | FakeNetfilter = {}) {
+  const netfilter = 'runner' in options ? options : createFakeNetfilter(options)
   const clock = createFakeClock()
   const { report, events } = collectReports<CaptureEvent>()
   const manager = createCaptureManager({
@@ -29,7 +32,8 @@ function setUp(settings: Partial<CaptureSettings> = {}, netfilter: FakeNetfilter
     report,
   })
   managers.push(manager)
-  return { manager, netfilter, clock, events }
+  const told = (type: CaptureEvent['type']) => events.filter((event) => event.type === type)
+  return { manager, netfilter, clock, events, told }
 }
 
 afterEach(async () => {
@@ -41,7 +45,7 @@ describe.each(['iptables-nft', 'iptables-legacy', 'nft'] as const)('on %s', (bac
     const { manager, netfilter } = setUp({ backend })
     expect(netfilter.send(ask)).toEqual({ fate: 'delivered' })
     await manager.start()
-    expect(netfilter.send(ask)).toEqual({ fate: 'redirected', address: '10.0.0.1', port: 8181 })
+    expect(netfilter.send(ask)).toEqual(AGENT)
     expect(manager.status()).toMatchObject({
       state: 'in-place',
       backend,
@@ -49,37 +53,300 @@ describe.each(['iptables-nft', 'iptables-legacy', 'nft'] as const)('on %s', (bac
     })
   })
 
-  it('blocks until the redirect is there', async () => {
+  it('never opens the way between block and redirect', async () => {
     const { manager, netfilter } = setUp({ backend })
     await manager.installBlock()
     expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
     const fates = new Set<string>()
     netfilter.onChange(() => fates.add(netfilter.send(ask).fate))
     await manager.start()
-    expect(netfilter.send(ask).fate).toBe('redirected')
+    expect(netfilter.send(ask)).toEqual(AGENT)
     expect(fates).not.toContain('delivered')
   })
 
-  it('keeps the rules when it stops and takes them away when asked', async () => {
+  it('keeps the rules when it stops, and takes them away when asked', async () => {
     const { manager, netfilter } = setUp({ backend })
     await manager.start()
     await manager.stop()
-    expect(netfilter.send(ask).fate).toBe('redirected')
+    expect(netfilter.send(ask)).toEqual(AGENT)
     await manager.remove()
     expect(netfilter.send(ask)).toEqual({ fate: 'delivered' })
     expect(manager.status().state).toBe('removed')
   })
+
+  it('drops what is not HTTP, lets the node itself through, and leaves other addresses alone', async () => {
+    const { manager, netfilter } = setUp({ backend, containerCredentials: true })
+    await manager.start()
+    expect(netfilter.send({ ...ask, protocol: 'udp', port: 53 })).toEqual({ fate: 'dropped' })
+    expect(netfilter.send({ ...ask, port: 8080 })).toEqual({ fate: 'dropped' })
+    expect(netfilter.send({ ...ask, destination: '169.254.170.23' })).toEqual(AGENT)
+    expect(netfilter.send({ ...ask, inInterface: 'lo', local: true })).toEqual({ fate: 'delivered' })
+    expect(netfilter.send({ ...ask, destination: '10.96.0.1' })).toEqual({ fate: 'delivered' })
+  })
+
+  it('drops what comes in by an interface that nobody named', async () => {
+    const { manager, netfilter } = setUp({ backend })
+    await manager.start()
+    expect(netfilter.send({ ...ask, inInterface: 'docker0' })).toEqual({ fate: 'dropped' })
+  })
+
+  it('leaves other interfaces alone where only pods are to be guarded', async () => {
+    const { manager, netfilter } = setUp({ backend, guard: 'pods' })
+    await manager.start()
+    expect(netfilter.send({ ...ask, inInterface: 'virbr0' })).toEqual({ fate: 'delivered' })
+    expect(netfilter.send({ ...ask, protocol: 'udp' })).toEqual({ fate: 'dropped' })
+  })
 })
 
-it('repairs a flushed nat table, and no packet slips through meanwhile', async () => {
-  const { manager, netfilter, clock, events } = setUp()
+describe('IPv6', () => {
+  const hostIps = [parseIpAddress('10.0.0.1'), parseIpAddress('fd00::1')]
+
+  it('is redirected where the agent has an address', async () => {
+    const { manager, netfilter } = setUp({ hostIps })
+    await manager.start()
+    expect(netfilter.send(ask6)).toEqual({ fate: 'redirected', address: 'fd00::1', port: 8181 })
+  })
+
+  it('is dropped, and told, where the kernel has no IPv6 NAT', async () => {
+    const { manager, netfilter, told } = setUp({ hostIps }, { ipv6Nat: false })
+    await manager.start()
+    expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+    expect(manager.status().families).toEqual({ 4: 'redirected', 6: 'dropped' })
+    expect(told('capture-ipv6-not-redirected')).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining('Table does not exist') }),
+    ])
+  })
+
+  it('is absent where the node has none', async () => {
+    const { manager } = setUp({ hostIps }, { ipv6: false })
+    await manager.start()
+    expect(manager.status()).toMatchObject({ state: 'in-place', families: { 4: 'redirected', 6: 'absent' } })
+  })
+})
+
+describe('when the rules are changed', () => {
+  it('puts a flushed nat table right at once, names who did it, and nothing slips through meanwhile', async () => {
+    const { manager, netfilter, clock, told } = setUp()
+    await manager.start()
+    await clock.advance(100)
+    netfilter.run('iptables-nft', '-t', 'nat', '-F')
+    expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
+    await clock.advance(100)
+    expect(netfilter.send(ask)).toEqual(AGENT)
+    expect(told('capture-repaired').at(-1)).toMatchObject({
+      reason: 'monitor',
+      tables: ['ip/nat'],
+      changedBy: 'iptables-nft',
+    })
+  })
+
+  it('keeps the way shut when every table of iptables is flushed in one go', async () => {
+    const { manager, netfilter, clock } = setUp()
+    await manager.start()
+    await clock.advance(100)
+    netfilter.restore('iptables-nft-restore', '*nat\nCOMMIT\n*mangle\nCOMMIT\n*filter\nCOMMIT\n')
+    expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
+    await clock.advance(100)
+    expect(netfilter.send(ask)).toEqual(AGENT)
+  })
+
+  it('finds it within two seconds where nothing tells of changes', async () => {
+    const { manager, netfilter, clock, told } = setUp({ backend: 'iptables-legacy' })
+    await manager.start()
+    await clock.advance(5_000)
+    const looks = told('capture-looked').length
+    netfilter.run('iptables-legacy', '-t', 'nat', '-F')
+    await clock.advance(2_000)
+    expect(netfilter.send(ask)).toEqual(AGENT)
+    expect(told('capture-looked')).toHaveLength(looks + 1)
+  })
+
+  it('looks by itself while the monitor is not to be had', async () => {
+    const programs = ['iptables', 'ip6tables'].flatMap((base) =>
+      ['', '-save', '-restore'].map((verb) => `${base}${verb}`),
+    )
+    const { manager, netfilter, clock, told } = setUp({}, { programs })
+    await manager.start()
+    await clock.advance(1_000)
+    expect(told('capture-monitor-lost')[0]).toMatchObject({
+      reason: expect.stringContaining('not installed'),
+    })
+    netfilter.run('iptables', '-t', 'nat', '-F')
+    await clock.advance(2_000)
+    expect(netfilter.send(ask)).toEqual(AGENT)
+    expect(manager.status().monitored).toBe(false)
+  })
+
+  it('slows down and tells when another program insists', async () => {
+    const { manager, netfilter, clock, told } = setUp()
+    await manager.start()
+    await clock.advance(100)
+    const insist = netfilter.onChange(() => {
+      queueMicrotask(() => {
+        if (netfilter.run('iptables-nft', '-t', 'nat', '-S', 'PREROUTING').includes('KUBE2IAM'))
+          netfilter.run('iptables-nft', '-t', 'nat', '-F')
+      })
+    })
+    netfilter.run('iptables-nft', '-t', 'nat', '-F')
+    await clock.advance(30_000)
+    insist()
+    expect(told('capture-contended')[0]).toMatchObject({
+      repairs: 10,
+      changedBy: expect.stringContaining('iptables-nft'),
+    })
+    await clock.advance(5_000)
+    expect(netfilter.send(ask)).toEqual(AGENT)
+    expect(told('capture-repaired').length).toBeLessThan(100)
+  })
+})
+
+describe('when a call fails', () => {
+  it('waits out a lock', async () => {
+    const { manager, netfilter } = setUp()
+    await manager.start()
+    netfilter.faults.locked = 1
+    await expect(manager.look()).rejects.toMatchObject({ code: 'IPTABLES_LOCKED', retryable: true })
+    expect(manager.status()).toMatchObject({ state: 'incomplete', problem: { code: 'IPTABLES_LOCKED' } })
+    expect(await manager.look()).toMatchObject({ state: 'in-place' })
+    expect(manager.status().problem).toBeUndefined()
+  })
+
+  it('tries a lost commit again', async () => {
+    const { manager, netfilter } = setUp()
+    netfilter.faults.lostCommits = 2
+    await manager.start()
+    expect(netfilter.send(ask)).toEqual(AGENT)
+  })
+
+  it('says that it may not', async () => {
+    const { manager, netfilter, told } = setUp()
+    netfilter.faults.denied = 100
+    await expect(manager.start()).rejects.toMatchObject({
+      code: 'IPTABLES_DENIED',
+      message: expect.stringContaining('NET_ADMIN'),
+    })
+    expect(told('capture-look-failed')).toHaveLength(1)
+    netfilter.faults.denied = 0
+    await manager.start()
+    expect(manager.status().state).toBe('in-place')
+  })
+
+  it('stops while it waits to start', async () => {
+    const { manager } = setUp()
+    const stopping = new AbortController()
+    stopping.abort()
+    await expect(manager.start(stopping.signal)).rejects.toMatchObject({ code: 'ABORTED' })
+  })
+})
+
+it('cuts connections to the real service and leaves those to the agent', async () => {
+  const { manager, netfilter, told, clock } = setUp()
+  const early = netfilter.connect(ask)
   await manager.start()
+  expect(told('capture-connections-cut')).toEqual([{ type: 'capture-connections-cut', connections: 1 }])
+  const late = netfilter.connect(ask)
   await clock.advance(100)
   netfilter.run('iptables-nft', '-t', 'nat', '-F')
-  expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
-  await clock.advance(2_000)
-  expect(netfilter.send(ask).fate).toBe('redirected')
-  expect(events).toContainEqual(
-    expect.objectContaining({ type: 'capture-repaired', reason: 'monitor', changedBy: 'iptables-nft' }),
-  )
+  expect(late && netfilter.next(late)).toBe('10.0.0.1')
+  await clock.advance(100)
+  expect(early && netfilter.next(early)).toBe('10.0.0.1')
+  expect(late && netfilter.next(late)).toBe('10.0.0.1')
+})
+
+describe('auto', () => {
+  const auto = { hostInterface: parseHostInterface('auto') }
+  const pod = (last: number): IpAddress => parseIpAddress(`10.244.0.${last}`)
+
+  it('learns the interface from the pods, again when pods appear elsewhere', async () => {
+    const { manager, netfilter, clock, told } = setUp(auto, {
+      routes: { '10.244.0.1': 'cni0', '10.244.0.2': 'cali12' },
+    })
+    await manager.start()
+    expect(manager.status().sources).toEqual([{ kind: 'any' }])
+    manager.setPods([pod(1)])
+    await clock.advance(1_000)
+    expect(manager.status().sources).toEqual([{ kind: 'interface', match: { name: 'cni0', negated: false } }])
+    manager.setPods([pod(1), pod(2)])
+    await clock.advance(1_000)
+    expect(netfilter.send({ ...ask, inInterface: 'cali99' })).toEqual(AGENT)
+    expect(netfilter.send({ ...ask, inInterface: 'eth1' })).toEqual({ fate: 'dropped' })
+    expect(told('capture-sources-found')).toHaveLength(3)
+  })
+
+  it('asks for each pod’s route once', async () => {
+    const { manager, netfilter, clock } = setUp(auto, { routes: { '10.244.0.1': 'cni0' } })
+    await manager.start()
+    for (const addresses of [[pod(1)], [pod(1), pod(2)], [pod(1)]]) {
+      manager.setPods(addresses)
+      await clock.advance(1_000)
+    }
+    expect(netfilter.calls.filter(([file]) => file === 'ip').length).toBe(4)
+  })
+
+  it('matches by the node’s pod ranges where pods have no interface', async () => {
+    const { manager, netfilter, clock } = setUp(auto)
+    manager.setPods([pod(1)], [parseCidr('10.244.0.0/24')])
+    await manager.start()
+    await clock.advance(1_000)
+    expect(netfilter.send({ ...ask, source: '10.244.0.9', inInterface: 'eth0' })).toEqual(AGENT)
+    expect(netfilter.send({ ...ask, source: '10.9.0.9', inInterface: 'eth0' })).toEqual({ fate: 'dropped' })
+  })
+
+  it('warns once of a flag that names an interface without pods', async () => {
+    const { manager, clock, told } = setUp(
+      { hostInterface: parseHostInterface('docker0') },
+      { routes: { '10.244.0.1': 'cni0' } },
+    )
+    manager.setPods([pod(1)])
+    await manager.start()
+    manager.setPods([pod(1)])
+    await clock.advance(1_000)
+    expect(told('capture-interface-without-pods')).toEqual([
+      expect.objectContaining({ interface: 'docker0' }),
+    ])
+    expect(manager.status().warning?.suggestion).toContain('--host-interface=cni0')
+  })
+})
+
+it('knows from its counters that packets are intercepted', async () => {
+  const { manager, netfilter } = setUp()
+  await manager.start()
+  expect(manager.status().interception).toEqual({ kind: 'unseen' })
+  netfilter.send(ask)
+  expect(await manager.look()).toMatchObject({
+    interception: { kind: 'proven', by: 'counters' },
+    counters: { redirected: 1, dropped: 0 },
+  })
+})
+
+it('says why a probe is not possible', async () => {
+  const { manager, told } = setUp({ hostInterface: parseHostInterface('cali+') })
+  await manager.start()
+  expect(await manager.probe('/usr/bin/node')).toMatchObject({
+    outcome: 'impossible',
+    reason: expect.stringContaining('Operation not permitted'),
+  })
+  expect(told('capture-probed')).toHaveLength(1)
+  expect(manager.status().interception).toEqual({ kind: 'unseen' })
+})
+
+it('prints what it would do and what is there', async () => {
+  const { manager } = setUp()
+  expect(printPlan(await manager.plan())).toContain('-I PREROUTING 1 -d 169.254.169.254 -m comment')
+  expect(await manager.inspect()).toMatchObject({ state: 'incomplete', families: { 4: 'unprotected' } })
+  await manager.start()
+  expect(printPlan(await manager.plan())).toBe('nothing to do: every rule is in place\n')
+  expect(await manager.inspect()).toMatchObject({ state: 'in-place' })
+  const printed = printStatus(manager.status())
+  expect(printed).toMatch(/^rules +in-place$/m)
+  expect(printed).toMatch(/^pods come in by +cni0 \(--host-interface names cni0\)$/m)
+  expect(JSON.parse(JSON.stringify(manager.status()))).toEqual(manager.status())
+})
+
+it('holds nothing after it stopped', async () => {
+  const { manager, clock } = setUp()
+  await manager.start()
+  await clock.advance(200)
+  await manager.stop()
+  expect(clock.pending).toBe(0)
 })

@@ -111,6 +111,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
         return status
       } catch (error) {
         if (isCoded(error, 'ABORTED')) throw error
+        if (reason !== 'start') contention.note(changedBy)
         status = { ...status, state: 'incomplete', problem: problemOf(error), lastLookAt: clock.now() }
         report({ type: 'capture-look-failed', reason, error })
         throw error

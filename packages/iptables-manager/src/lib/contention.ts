@@ -9,7 +9,7 @@ const PAUSE_MS = 1_500
 
 /** Keeps two programs that each put the other's rules right from doing only that. The guard holds meanwhile. */
 export interface Contention {
-  /** After a repair. */
+  /** After a repair, or one that did not hold. */
   note(changedBy: string | undefined): void
   /** How long to wait before the next look. */
   pauseMs(): number

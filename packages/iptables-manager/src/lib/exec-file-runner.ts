@@ -65,7 +65,8 @@ export function createExecFileRunner(options: ExecFileRunnerOptions = {}): Comma
       const ended = new Promise<void>((resolve) => {
         child.once('error', (error) => {
           failure = error
-          resolve()
+          // One that never started does not close; one that was aborted does, when it is gone.
+          if (child.pid === undefined) resolve()
         })
         child.once('close', () => resolve())
       })

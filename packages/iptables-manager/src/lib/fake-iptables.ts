@@ -115,7 +115,11 @@ export function runIptablesRestore(
         table = keep
           ? cloneTable(tableOf(fake, name))
           : { chains: new Map((BUILT_IN[name] ?? []).map((chain) => [chain, []])) }
-        lines = []
+        lines = keep
+          ? []
+          : [...tableOf(fake, name).chains].flatMap(([chain, rules]) =>
+              rules.map(() => `delete rule ${familyName(fake)} ${name} ${chain} handle 1`),
+            )
       } else if (table === undefined) throw new Refusal(2, 'no table')
       else if (line === 'COMMIT') {
         requireTargets(fake, table)
