@@ -150,6 +150,17 @@ describe('direct confirmation (in place of jtblin/kube2iam’s --resolve-duplica
     await close()
   })
 
+  test('beyond the limit of staleness, the answer that nobody is there is an answer: unknown, not stale', async () => {
+    const { confirm } = source(() => ({ pods: [] }))
+    const { waitFor, who, clock, close } = await startSynced([], { confirm })
+    await clock.advance(300_001)
+    expect(who(X)).toBe('stale')
+    const answer = waitFor(X, 900)
+    await clock.advance(900)
+    expect(nameOf(await answer)).toBe('unknown')
+    await close()
+  })
+
   test('an answer that the watch has passed already changes nothing', async () => {
     const { confirm } = source(() => ({ pods: [old], version: '90' }))
     const { pods, waitFor, settle, close } = await startSynced([], { confirm })

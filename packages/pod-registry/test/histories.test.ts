@@ -8,5 +8,5 @@ test.each([
   ['by the watch alone', false],
   ['with direct confirmation', true],
 ])('in random histories nobody ever gets a foreign identity, %s', { timeout: 60_000 }, async (_, confirm) => {
-  await playHistories(150, seed, confirm)
+  await playHistories(300, seed, confirm)
 })

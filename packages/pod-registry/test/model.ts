@@ -48,8 +48,9 @@ export interface History {
   close(): Promise<void>
 }
 
-export const NAMES = 5
-export const ADDRESSES = 4
+// Few of each, so that they meet often.
+export const NAMES = 3
+export const ADDRESSES = 3
 const NODE = 'node-1'
 
 const addressOf = (index: number): string => `10.0.0.${index + 1}`
@@ -145,14 +146,14 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
     }
     if (!options.confirm) return
     for (const address of ALL) {
-      const deadline = clock.monotonic() + 5
+      const deadline = clock.monotonic() + 1
       const signal = new AbortController().signal
       // Judged in the moment of the answer: a moment later it may be told that things have changed.
       const judged = followed
         .waitFor(ip(address), { deadline, signal })
         .then((lookup) => judge(address, lookup))
         .catch((error: unknown) => error)
-      await clock.advance(5)
+      await clock.advance(1)
       const error = await judged
       if (error !== undefined) throw error
     }
