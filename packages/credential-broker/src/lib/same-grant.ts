@@ -41,8 +41,9 @@ function isSameRecord(a: Readonly<Record<string, string>>, b: Readonly<Record<st
   if (a === b) return true
   let names = 0
   for (const name in a) {
-    if (!Object.hasOwn(b, name) || a[name] !== b[name]) return false
+    if (a[name] !== b[name]) return false
     names += 1
   }
-  return names === Object.keys(b).length
+  for (const _name in b) names -= 1
+  return names === 0
 }
