@@ -1,5 +1,7 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ApiConnection, type ClusterSource, connectToCluster, loadCluster } from '../src/kubernetes.ts'
@@ -226,6 +228,36 @@ describe('a kubeconfig', () => {
     await expect(loadCluster({ kind: 'kubeconfig', path })).rejects.toMatchObject({ code: 'CLUSTER_CONFIG' })
     expect(await status(await connect({ kind: 'kubeconfig', path, context: 'fake' }))).toBe(200)
   })
+})
+
+test('an API server behind a path is asked behind that path', async () => {
+  const { server, url } = await serve({})
+  expect(await status(await connect({ kind: 'address', server: `${url}/k8s/clusters/c-1/` }))).toBe(404)
+  expect(server.requests[0]?.path).toBe('/k8s/clusters/c-1/api/v1/namespaces')
+})
+
+test('a kubeconfig’s proxy-url is used, and what passes through it stays TLS', async () => {
+  const { server } = await serve({ tls: true, token: 'secret' })
+  const tunnels: string[] = []
+  const proxy = createServer().on('connect', ({ url: target = '' }, socket) => {
+    tunnels.push(target)
+    const [host, port] = target.split(':')
+    const upstream = connectSocket(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(socket).pipe(upstream)
+    })
+    socket.on('error', () => upstream.destroy())
+    upstream.on('error', () => socket.destroy())
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  closers.push(async () => void proxy.close())
+  const proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const path = await file(
+    'config',
+    server.kubeconfig().replace('  cluster:\n', `  cluster:\n    proxy-url: ${proxyUrl}\n`),
+  )
+  expect(await status(await connect({ kind: 'kubeconfig', path }))).toBe(200)
+  expect(tunnels).toHaveLength(1)
 })
 
 test('requests share connections, and a rotated token needs no new one', async () => {

@@ -28,10 +28,12 @@ export interface Following {
 
 export type FollowingOptions = Partial<Pick<RegistryOptions, 'confirm' | 'settings'>> & {
   withServiceAccounts?: boolean
+  signal?: AbortSignal
 }
 
 export function startFollowing({
   withServiceAccounts = false,
+  signal,
   ...options
 }: FollowingOptions = {}): Following {
   const pods = createScriptedFeed<PodIdentity>()
@@ -47,7 +49,7 @@ export function startFollowing({
     report,
     ...options,
   })
-  registry.start()
+  registry.start(signal)
   return {
     registry,
     pods,

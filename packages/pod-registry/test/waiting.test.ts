@@ -128,8 +128,12 @@ test('closing answers everybody who waits and ends the feeds', async () => {
 })
 
 test('an abort of the signal given to start closes the registry', async () => {
-  const { registry, waitFor } = startFollowing()
+  const stop = new AbortController()
+  const { registry, waitFor, clock } = startFollowing({ signal: stop.signal })
+  const [answer, synced] = [waitFor(X, 900), registry.synced()]
+  stop.abort()
+  expect(nameOf(await answer)).toBe('not-synced')
+  await expect(synced).rejects.toMatchObject({ code: 'ABORTED' })
   await registry.close()
-  await expect(registry.synced()).rejects.toMatchObject({ code: 'ABORTED' })
-  expect(nameOf(await waitFor(X, 10))).toBe('not-synced')
+  expect(clock.pending).toBe(0)
 })

@@ -240,3 +240,21 @@ test('it lists again from time to time, where it is told to', async () => {
   expect(said.filter((line) => line === 'snapshot').length).toBeGreaterThanOrEqual(2)
   expect(said.filter((line) => line.startsWith('stale'))).toEqual([])
 })
+
+test('a server that ends every watch at once is not asked in a hot loop', async () => {
+  const connection = server.connection()
+  let watches = 0
+  const abrupt: typeof connection = {
+    ...connection,
+    async request(request) {
+      if (!request.path.includes('watch=true')) return connection.request(request)
+      watches += 1
+      return { status: 200, headers: {}, body: (async function* () {})() }
+    },
+  }
+  const said = await follow({ connection: abrupt })
+  await clock.advance(60_000)
+  expect(watches).toBeGreaterThan(2)
+  expect(watches).toBeLessThan(40)
+  expect(said.filter((line) => line.startsWith('stale'))).toEqual([])
+})
