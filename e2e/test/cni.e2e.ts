@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { afterEach, describe, expect, test } from 'vitest'
-import { startAgent } from '../src/agent.ts'
+import { METRICS_PORT, startAgent } from '../src/agent.ts'
 import { curlCredentials } from '../src/clients/clients.ts'
 import { furnish, registerPod } from '../src/cluster.ts'
 import { addCniPod, type CniConfig, renameLink } from '../src/lab/cni.ts'
@@ -65,22 +65,24 @@ describe.skipIf(mustSkip('CNI plugins', needs))('--host-interface=auto with real
     console.log(`${pod.hostInterface ?? 'no interface'} ${rename ?? ''}: ${evidence.at(-1)}`)
   })
 
-  test('macvlan: the pod’s packets do not pass the node, and the agent says so instead of being ready', async () => {
+  test('macvlan: no rule of the node sees the pod’s packets, and the agent names the pod’s network', async () => {
     const range = { subnet: '192.168.77.0/24', rangeStart: '192.168.77.100', gateway: ADDRESSES.vpc }
-    const { lab, world } = await podBehind(
-      { type: 'macvlan', master: 'eth0', ipam: { ...hostLocal(), ranges: [[range]] } },
+    const { lab, world, pod } = await podBehind(
+      { type: 'macvlan', master: 'eth0', ipam: { ranges: [[range]] } },
       range.subnet,
     )
-    const agent = await startAgent(lab, world, { noWait: true })
-    await agent.waitForOutput(/capture sources found/)
-    console.log(
-      agent
-        .output()
-        .split('\n')
-        .filter((line) => /capture|interface/.test(line))
-        .join('\n'),
-    )
+    await startAgent(lab, world)
+    const interfaceSays = async () =>
+      (await world.get(`http://${ADDRESSES.node}:${METRICS_PORT}/readyz?verbose`)).body
+    await expect.poll(interfaceSays, { timeout: 5_000 }).toContain('as with macvlan')
+    // Why it cannot be helped on the node: the packets leave by the parent device, past every hook of the node.
+    const open = await pod.run([
+      'curl',
+      '-sS',
+      '--max-time',
+      '2',
+      `http://${ADDRESSES.metadata}/latest/meta-data/ami-id`,
+    ])
+    expect(open.stdout).toMatch(/^ami-/)
   })
 })
-
-const hostLocal = () => ({ type: 'host-local', routes: [{ dst: '0.0.0.0/0' }] })
