@@ -149,6 +149,19 @@ describe('outages', () => {
     expect(await ask()).toMatchObject({ code: 'STS_UNAVAILABLE' })
   })
 
+  test('nor does it last longer where the service does not heed its signal', async () => {
+    const { ask, broker, sts, clock } = setUp({ callTimeoutMs: 3_000 })
+    sts.assumeRole = () => new Promise(() => {})
+    const asked = ask(aGrant(), { forMs: 60_000 })
+    await clock.advance(3_000)
+    expect(await asked).toMatchObject({ code: 'STS_UNAVAILABLE' })
+    await clock.advance(MINUTE)
+    void ask(aGrant(), { forMs: 60_000 })
+    await clock.advance(0)
+    await broker.close()
+    expect(clock.pending).toBe(0)
+  })
+
   test('an expired session is never served', async () => {
     const { ask, sts, clock } = setUp()
     await ask()

@@ -180,6 +180,27 @@ describe('what is kept', () => {
     expect((await get()).accessKeyId).toMatch(/^KEY\d+$/)
   })
 
+  test('a source that never answers is given up and asked again', async () => {
+    const clock = createFakeClock()
+    let asked = 0
+    const source: NodeCredentialsProvider = {
+      get: () => {
+        asked += 1
+        return new Promise(() => {})
+      },
+    }
+    const kept = keepCredentials(source, clock)
+    for (const expected of [1, 2]) {
+      const got = kept.get({ signal: never() })
+      await Promise.all([
+        expect(got).rejects.toMatchObject({ code: 'NODE_CREDENTIALS_UNAVAILABLE', retryable: true }),
+        clock.advance(10_000),
+      ])
+      expect(asked).toBe(expected)
+    }
+    expect(clock.pending).toBe(0)
+  })
+
   test('what STS has refused is asked for anew, what it has not is kept', async () => {
     const { get } = setUp()
     await get()

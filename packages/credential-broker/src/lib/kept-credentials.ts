@@ -1,10 +1,12 @@
-import type { Clock } from '@kube2iam-ts/core'
+import { type Clock, CodedError } from '@kube2iam-ts/core'
 import type { NodeCredentials, NodeCredentialsProvider } from './node-credentials.ts'
 
 /** The source is asked for newer ones when less life than this is left … */
 const RENEW_BEFORE_MS = 15 * 60_000
 /** … or half of what they lived when they came, for short ones; but no more often than this while they still work. */
 const RENEW_EVERY_MS = 60_000
+/** A source that has not answered by then never will. */
+const SOURCE_TIMEOUT_MS = 10_000
 
 /**
  * Keeps what a source gave: one question to it for all who ask at once, newer ones fetched well before the end, and
@@ -14,10 +16,24 @@ export function keepCredentials(source: NodeCredentialsProvider, clock: Clock): 
   let kept: (NodeCredentials & { readonly renewAt: number }) | undefined
   let asking: Promise<NodeCredentials> | undefined
 
+  /** With nobody's signal: the next caller wants the answer too. */
+  async function fromSource(): Promise<NodeCredentials> {
+    const timeout = new AbortController()
+    const { promise: late, reject } = Promise.withResolvers<never>()
+    const cancel = clock.after(SOURCE_TIMEOUT_MS, () => {
+      timeout.abort()
+      const message = `the source of the agent's own credentials did not answer within ${SOURCE_TIMEOUT_MS} ms`
+      reject(new CodedError('NODE_CREDENTIALS_UNAVAILABLE', message, { retryable: true }))
+    })
+    try {
+      return await Promise.race([source.get({ signal: timeout.signal }), late])
+    } finally {
+      cancel()
+    }
+  }
+
   function ask(): Promise<NodeCredentials> {
-    // Nobody's signal: the next caller wants the answer too. The source has time-outs of its own.
-    asking ??= source
-      .get({ signal: new AbortController().signal })
+    asking ??= fromSource()
       .then((fresh) => {
         const left =
           fresh.expiration === undefined ? Number.POSITIVE_INFINITY : fresh.expiration.getTime() - clock.now()

@@ -1,4 +1,4 @@
-import { type Clock, CodedError, type Grant, isCoded, type Random } from '@kube2iam-ts/core'
+import { aborted, type Clock, CodedError, type Grant, isCoded, type Random } from '@kube2iam-ts/core'
 import { createCallQueue, type Urgency } from './call-queue.ts'
 import { type CircuitBreaker, type CircuitState, createCircuitBreaker } from './circuit-breaker.ts'
 import type { BrokerSettings } from './settings.ts'
@@ -92,7 +92,8 @@ export function createStsCalls({
     const askedAt = clock.monotonic()
     try {
       const signal = AbortSignal.any([given, timeout.signal])
-      const session = await tokenService.assumeRole(grant, { signal })
+      // Whatever the service makes of its signal, nobody waits for it longer than this.
+      const session = await Promise.race([tokenService.assumeRole(grant, { signal }), rejectAborted(signal)])
       breaker.succeeded()
       bucket.succeeded()
       return { kind: 'issued', session, askedAt }
@@ -189,6 +190,9 @@ const leftAlone = (breaker: CircuitBreaker): CallOutcome =>
 
 const timedOut = (ms: number) =>
   new CodedError('STS_UNAVAILABLE', `STS did not answer within ${ms} ms`, { retryable: true })
+
+const rejectAborted = (signal: AbortSignal): Promise<never> =>
+  whenAborted(signal).then(() => Promise.reject(aborted(signal)))
 
 function whenAborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
