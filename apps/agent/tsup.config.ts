@@ -50,7 +50,10 @@ export default defineConfig({
     {
       name: 'kube2iam',
       setup(bundler) {
-        bundler.onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({ path: './commands.cjs', external: true }))
+        bundler.onResolve({ filter: /^\.\/commands\.ts$/ }, () => ({
+          path: './commands.cjs',
+          external: true,
+        }))
         // undici belongs to the packages that use it; this one does not depend on it.
         bundler.onResolve({ filter: /^undici\/lib\// }, ({ path }) => ({ path: fromRegistry.resolve(path) }))
         for (const [filter, from, part] of SLIM) {

@@ -38,11 +38,21 @@ export function clusterSource(settings: AgentSettings, environment: Environment)
   )
 }
 
+/** --insecure holds for a kubeconfig too, as in kube2iam. */
+const unverified = (cluster: Cluster): Cluster => ({
+  ...cluster,
+  async access() {
+    const access = await cluster.access()
+    return { ...access, tls: { ...access.tls, rejectUnauthorized: false } }
+  },
+})
+
 /** The configuration of the API server, read. Rejects with `CONFIG_INVALID`, naming the flag that led to it. */
 export async function openCluster(settings: AgentSettings, environment: Environment): Promise<Cluster> {
   const source = clusterSource(settings, environment)
   try {
-    return await loadCluster(source)
+    const cluster = await loadCluster(source)
+    return settings.insecure ? unverified(cluster) : cluster
   } catch (error) {
     if (!isCoded(error, 'CLUSTER_CONFIG')) throw error
     const flag = {

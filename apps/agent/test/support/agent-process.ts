@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { fileURLToPath } from 'node:url'
+import { program } from '../../src/program.ts'
 import type { World } from './world.ts'
 
 const BINARY = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -32,6 +33,28 @@ export interface Finished {
 
 /** Nothing of the environment of who tests: no credentials, no proxies, no settings. */
 const cleanEnvironment = { PATH: process.env['PATH'] ?? '', AWS_EC2_METADATA_DISABLED: 'true' }
+
+/** Runs what the binary runs, in this process: for what ends before anything is started. */
+export async function runProgram(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
+  const { stdout, stderr } = process
+  const writes = { stdout: stdout.write, stderr: stderr.write }
+  const out = { stdout: '', stderr: '' }
+  const keep = (name: 'stdout' | 'stderr') => (chunk: string | Uint8Array) => {
+    out[name] += chunk.toString()
+    return true
+  }
+  stdout.write = keep('stdout') as typeof stdout.write
+  stderr.write = keep('stderr') as typeof stderr.write
+  try {
+    return { code: await program(args, env), ...out }
+  } finally {
+    stdout.write = writes.stdout
+    stderr.write = writes.stderr
+  }
+}
 
 /** Runs the binary to its end. */
 export function runBinary(
@@ -101,7 +124,7 @@ export async function startAgent(
 }
 
 export interface AskOptions {
-  readonly from?: string
+  readonly from?: string | undefined
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
 }
