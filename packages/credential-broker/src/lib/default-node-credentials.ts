@@ -2,6 +2,7 @@ import { type Clock, CodedError, Secret } from '@kube2iam-ts/core'
 import { createInstanceCredentials } from './instance-credentials.ts'
 import { keepCredentials } from './kept-credentials.ts'
 import { type NodeCredentialsProvider, staticNodeCredentials } from './node-credentials.ts'
+import { withoutAnswer } from './sts-errors.ts'
 
 export interface DefaultNodeCredentialsOptions {
   clock: Clock
@@ -72,11 +73,12 @@ function sdkChain(): NodeCredentialsProvider {
           sessionToken: found.sessionToken === undefined ? undefined : new Secret(found.sessionToken),
           expiration: found.expiration,
         }
-      } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause)
+      } catch (error) {
+        // A web identity token is in the request that the SDK hangs on its error.
+        const cause = withoutAnswer(error)
         throw new CodedError(
           'NODE_CREDENTIALS_UNAVAILABLE',
-          `the AWS SDK's default chain found no credentials for the agent: ${why}`,
+          `the AWS SDK's default chain found no credentials for the agent: ${cause.message}`,
           { retryable: true, cause },
         )
       }

@@ -175,7 +175,8 @@ export function toStsError(error: unknown, signal: AbortSignal): CodedError<Toke
  * The SDK hangs the whole exchange on its errors, and with it the request's headers: the node's session token would
  * be printed by whatever prints a cause.
  */
-function withoutAnswer(error: Error): Error {
+export function withoutAnswer(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error))
   const clean = new Error(error.message)
   clean.name = error.name
   if (error.stack !== undefined) clean.stack = error.stack
