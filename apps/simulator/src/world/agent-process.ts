@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { BoundAddress, BoundAddresses } from '@kube2iam-ts/agent-runtime'
 
 export interface AgentProcessOptions {
@@ -36,23 +36,28 @@ export interface AgentProcess {
 
 const REMEMBERED_LINES = 500
 
-/** The agent's bundle: built in the workspace, or as the package `@kube2iam-ts/agent` brings it. */
-export function agentBundle(): string {
-  const manifest = fileURLToPath(import.meta.resolve('@kube2iam-ts/agent/package.json'))
-  return join(dirname(manifest), 'dist', 'main.cjs')
+/**
+ * The agent's program: its bundle, as the package `@kube2iam-ts/agent` brings it or as it was built in the workspace;
+ * in a workspace where nothing was built, its source, which Node runs as it is.
+ */
+export function agentProgram(): string {
+  const folder = dirname(createRequire(import.meta.url).resolve('@kube2iam-ts/agent/package.json'))
+  const bundle = join(folder, 'dist', 'main.cjs')
+  const source = join(folder, 'src', 'main.ts')
+  return existsSync(bundle) || !existsSync(source) ? bundle : source
 }
 
 /** Starts the agent and waits until it says that it is ready; throws with the end of its log where it does not. */
 export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
   const { name, directory, onLog, readyWithinMs = 15_000 } = options
-  const bundle = agentBundle()
-  if (!existsSync(bundle)) throw new Error(`the agent is not built: ${bundle} does not exist`)
+  const program = agentProgram()
+  if (!existsSync(program)) throw new Error(`the agent is not built: ${program} does not exist`)
   const portsFile = join(directory, `ports-${name}.json`)
   rmSync(portsFile, { force: true })
   const started = performance.now()
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=4', bundle, `--ports-file=${portsFile}`, ...options.args],
+    ['--max-semi-space-size=4', program, `--ports-file=${portsFile}`, ...options.args],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: Ctrl-C is for the simulator, which then stops its agents in order.

@@ -19,7 +19,7 @@ const play = async (mutant: number, file: string): Promise<{ status: number; out
     return { status: 0, output: stdout + stderr }
   } catch (error) {
     const { code, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string }
-    return { status: Number(code ?? 1), output: stdout + stderr }
+    return { status: code ?? 1, output: stdout + stderr }
   }
 }
 

@@ -15,7 +15,7 @@ registerHooks({
     const path = fileURLToPath(url)
     const edits = mutant.edits.filter(({ file }) => path.endsWith(`/${file}`))
     if (edits.length === 0) return loaded
-    let source = String(loaded.source)
+    let source = Buffer.from(loaded.source as Uint8Array).toString()
     for (const edit of edits) {
       if (source.split(edit.from).length !== 2) {
         throw new Error(

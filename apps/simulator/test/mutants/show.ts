@@ -17,9 +17,9 @@ for (const [index, { name, breaks, caughtBy }] of MUTANTS.entries()) {
   )
   const caught = status === 1 && stdout.includes('not as expected')
   if (!caught) missed += 1
-  console.log(`${caught ? 'caught' : 'MISSED'}  ${name}: ${breaks}`)
+  process.stdout.write(`${caught ? 'caught' : 'MISSED'}  ${name}: ${breaks}\n`)
   const why = stdout.split('\n').filter((line) => /yaml(:\d+:\d+)?: /.test(line))
   for (const line of caught ? why.slice(0, 2) : [stdout, stderr])
-    console.log(`        ${line.replace(/^.*\/scenarios\//, '')}`)
+    process.stdout.write(`        ${line.replace(/^.*\/scenarios\//, '')}\n`)
 }
 process.exitCode = missed === 0 ? 0 : 1
