@@ -2,6 +2,9 @@ import type { LayoutInput } from './layout.ts'
 import type { DesiredTable, Observed, Step } from './plan.ts'
 import type { BackendName, Family } from './settings.ts'
 
+/** A program and its arguments. */
+export type MonitorCommand = readonly [file: string, args: readonly string[]]
+
 export interface FamilySupport {
   /** Whether rules for this family can be made at all. */
   readonly available: boolean
@@ -28,8 +31,8 @@ export interface NetfilterBackend {
   fingerprint(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<string>
   /** Applies the steps in order, each table in one atomic commit. */
   apply(steps: readonly Step[], signal?: AbortSignal): Promise<void>
-  /** Whether the kernel tells of changes; the legacy tables have no such channel. */
-  readonly monitored: boolean
+  /** Programs that tell of changes, the first that runs is followed. None for the legacy tables, which tell nobody. */
+  readonly monitors: readonly MonitorCommand[]
   /** Whether a line of the monitor's may concern us: rules and chains next to ours, never the whole node's traffic. */
   concerns(monitorLine: string): boolean
 }

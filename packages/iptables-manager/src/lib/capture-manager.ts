@@ -148,12 +148,13 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
 
   const follow = async (): Promise<void> => {
     const { backend } = await keeper.setup(stopping.signal)
-    if (!backend.monitored) return
+    if (backend.monitors.length === 0) return
     await monitorChanges({
       runner,
       clock,
       random,
       signal: stopping.signal,
+      monitors: backend.monitors,
       concerns: (line) => backend.concerns(line),
       onChange: (changedBy) =>
         alarm.ring({ reason: 'monitor', ...(changedBy !== undefined && { changedBy }) }),

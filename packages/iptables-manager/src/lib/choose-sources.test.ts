@@ -41,7 +41,7 @@ describe('auto, from the routes to pods', () => {
     expect(auto({ ...pods, podCidrs: [parseCidr('10.244.0.0/24'), parseCidr('fd00::/64')] })).toEqual({
       sources: ['cni0', '10.244.0.0/24'],
       evidence:
-        'the routes to 1 pods of this node go by cni0; 1 pods have no interface of their own on the node, as with macvlan: matched by pod address range',
+        "the routes to 1 pods of this node go by cni0; 1 pods have no interface of their own on the node, as with macvlan: by pod address range, and only if their packets pass the node's own network stack",
     })
     expect(auto(pods).sources).toEqual(['cni0', 'any interface but lo'])
   })

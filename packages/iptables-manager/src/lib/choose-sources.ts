@@ -80,9 +80,9 @@ function fromPods({ podDevices, defaultDevices, podCidrs }: NodeNetwork): Resolv
       ...(apart.length === 0
         ? []
         : [
-            `${apart.length} pods have no interface of their own on the node, as with macvlan: matched by ${
+            `${apart.length} pods have no interface of their own on the node, as with macvlan: by ${
               ranges.some(({ kind }) => kind === 'any') ? 'any interface but lo' : 'pod address range'
-            }`,
+            }, and only if their packets pass the node's own network stack`,
           ]),
     ],
   }

@@ -69,7 +69,7 @@ export interface FakeNetfilter {
 const IPTABLES = ['iptables', 'ip6tables'].flatMap((base) =>
   ['', '-nft', '-legacy'].flatMap((kind) => ['', '-save', '-restore'].map((verb) => `${base}${kind}${verb}`)),
 )
-const PROGRAMS = IPTABLES.concat('nft', 'xtables-monitor', 'conntrack', 'ip')
+const PROGRAMS = IPTABLES.concat('nft', 'xtables-monitor', 'stdbuf', 'conntrack', 'ip')
 
 export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNetfilter {
   const kernel = createFakeKernel()
@@ -173,7 +173,9 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
       async *lines(file, args, signal) {
         calls.push([file, ...args])
         if (!installed.has(file)) throw missing(file)
-        yield* subscribe(monitors, signal)
+        if (args.includes('xtables-monitor') && !installed.has('xtables-monitor')) return
+        for await (const line of subscribe(monitors, signal))
+          yield file === 'stdbuf' ? asXtablesMonitor(line) : line
       },
     },
     files: {
@@ -248,6 +250,18 @@ function takeFault(faults: FakeFaults, kind: FakeKind): CommandResult | undefine
     return { exitCode: 4, stdout: '', stderr }
   }
   return undefined
+}
+
+/** A line of `nft monitor` as `xtables-monitor -e` prints it. */
+function asXtablesMonitor(line: string): string {
+  const by = /by process (\d+) \((.*)\)/.exec(line)
+  if (by !== null) return `NEWGEN: GENID=1 PID=${by[1]} NAME=${by[2]}`
+  const [verb = '', object = '', family = '', table = '', chain = ''] = line.split(' ')
+  if (object === 'table')
+    return ` EVENT: nft: ${verb === 'delete' ? 'DEL' : 'NEW'} table: table ${table} ${family} flags 0`
+  if (object === 'chain') return ` EVENT: # nft: ${family} ${table} ${chain} use 1`
+  if (family === 'inet') return ' EVENT: '
+  return ` EVENT: ${family === 'ip6' ? '-6' : '-4'} -t ${table} ${verb === 'delete' ? '-D' : '-A'} ${chain} `
 }
 
 /** Lines as they are printed, until the signal is aborted. */

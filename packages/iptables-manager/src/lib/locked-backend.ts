@@ -12,7 +12,7 @@ export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBacken
   const isOwn = ({ table }: Step): boolean => table === OWN_TABLE
   return {
     name: iptables.name,
-    monitored: iptables.monitored,
+    monitors: iptables.monitors,
     probe: (signal) => iptables.probe(signal),
     tables(input) {
       const none = { redirect: [] }

@@ -1,4 +1,5 @@
-import { type Clock, createBackoff, isCoded, type Random } from '@kube2iam-ts/core'
+import { type Clock, createBackoff, type Random } from '@kube2iam-ts/core'
+import type { MonitorCommand } from './backend.ts'
 import type { CommandRunner } from './command-runner.ts'
 
 export interface MonitorOptions {
@@ -6,6 +7,7 @@ export interface MonitorOptions {
   readonly clock: Clock
   readonly random: Random
   readonly signal: AbortSignal
+  readonly monitors: readonly MonitorCommand[]
   /** Whether a line is worth a look. */
   readonly concerns: (line: string) => boolean
   /** Called after a change, with the program that made it where the monitor says so. */
@@ -14,20 +16,19 @@ export interface MonitorOptions {
   readonly onLost: (reason: string) => void
 }
 
-/** Programs that print each change of the rule set; the second only knows iptables' own tables. */
-const MONITORS: readonly (readonly [string, readonly string[]])[] = [
-  ['nft', ['monitor']],
-  ['xtables-monitor', ['-e']],
-]
+/** One that ran as long as this did not fail at once: the next start need not wait long. */
+const SETTLED_MS = 30_000
 
 /** Follows the kernel's rule set changes until the signal is aborted; a monitor that dies is started again. */
 export async function monitorChanges(options: MonitorOptions): Promise<void> {
   const { clock, random, signal, onLost } = options
   const backoff = createBackoff({ clock, random, baseMs: 500, maxMs: 60_000 })
   for (;;) {
+    const started = clock.monotonic()
     const reason = await followOnce(options)
     if (signal.aborted) return
     onLost(reason)
+    if (clock.monotonic() - started > SETTLED_MS) backoff.reset()
     await backoff.wait(signal, 200).catch(() => undefined)
     if (signal.aborted) return
   }
@@ -36,15 +37,16 @@ export async function monitorChanges(options: MonitorOptions): Promise<void> {
 async function followOnce({
   runner,
   signal,
+  monitors,
   concerns,
   onChange,
   onStarted,
 }: MonitorOptions): Promise<string> {
   let reason = 'no monitor program is installed'
-  for (const [program, args] of MONITORS) {
+  for (const [program, args] of monitors) {
     try {
       const lines = runner.lines(program, args, signal)
-      onStarted(program)
+      onStarted([program, ...args].join(' '))
       let touched = false
       for await (const line of lines) {
         // A transaction's changes are printed first, then who made it.
@@ -52,16 +54,13 @@ async function followOnce({
         if (generation !== null) {
           if (touched) onChange(generation[1] ?? generation[2])
           touched = false
-        } else if (concerns(line)) {
-          touched = true
-          if (program !== 'nft') onChange(undefined)
-        }
+        } else if (concerns(line)) touched = true
       }
-      reason = `${program} monitor ended`
+      reason = `${[program, ...args].join(' ')} ended`
     } catch (error) {
       if (signal.aborted) return 'stopped'
-      if (!isCoded(error)) throw error
-      reason = error.message
+      // Whatever it was, looking again and again does without it.
+      reason = error instanceof Error ? error.message : String(error)
     }
   }
   return reason

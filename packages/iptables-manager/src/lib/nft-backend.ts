@@ -57,7 +57,7 @@ export function createNftBackend({
       const { exitCode, stderr } = await runner.run(program, args, { ...(signal && { signal }) })
       if (exitCode !== 0) throw netfilterError({ argv: [program, ...args], exitCode, stderr })
     },
-    monitored: true,
+    monitors: [['nft', ['monitor']]],
     concerns: (line) => line.includes(' inet kube2iam') || line.startsWith('delete table'),
   }
 }

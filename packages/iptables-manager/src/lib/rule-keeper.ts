@@ -186,7 +186,7 @@ export function createRuleKeeper({
       const applied: Step[] = []
       for (let attempt = 1; ; attempt += 1) {
         // Read before the rules: a change in between makes the next comparison differ, and none is missed.
-        if (!node.backend.monitored) fingerprint = await node.backend.fingerprint(tables, signal)
+        if (node.backend.monitors.length === 0) fingerprint = await node.backend.fingerprint(tables, signal)
         const observed = await node.backend.observe(tables, signal)
         const { steps, yieldedTo } = plan(tables, observed, owner)
         if (steps.length === 0) {
