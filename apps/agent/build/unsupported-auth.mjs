@@ -14,10 +14,8 @@ const provider = (name) =>
 export const AzureAuth = provider('azure')
 export const GoogleCloudPlatformAuth = provider('gcp')
 export const OpenIDConnectAuth = provider('oidc')
-export const SocksProxyAgent = class {
-  constructor() {
-    refuse('a SOCKS proxy-url')
-  }
+export function SocksProxyAgent() {
+  refuse('a SOCKS proxy-url')
 }
 export const SocksClient = SocksProxyAgent
 // Generated clients of the whole API, which nothing here makes.

@@ -88,3 +88,54 @@ test.each([
   expect(stderr).toMatch(line)
   expect(code).toBe(2)
 })
+
+describe('doctor', () => {
+  const args = () => world.args.filter((arg) => /kubeconfig|metadata-addr|--node/.test(arg))
+
+  test('finds out whether each annotated role can be had, and what is wrong, with its remedy', async () => {
+    world.addRole('healthy')
+    world.addPod({ name: 'fine', ip: '127.44.0.20', annotations: { 'iam.amazonaws.com/role': 'healthy' } })
+    world.addPod({ name: 'lost', ip: '127.44.0.21', annotations: { 'iam.amazonaws.com/role': 'nowhere' } })
+    world.addPod({ name: 'odd', ip: '127.44.0.22', annotations: { 'iam.amazonaws.com/role': 'not a role' } })
+    const { code, stdout } = await runProgram(['doctor', '--json', ...args()], world.env)
+    const findings = JSON.parse(stdout) as {
+      check: string
+      severity: string
+      message: string
+      remedy?: string
+    }[]
+    const of = (check: string) => findings.filter((finding) => finding.check === check)
+    expect(of('api-server')).toMatchObject([{ severity: 'ok' }])
+    expect(of('sts')).toMatchObject([
+      { severity: 'ok', message: expect.stringContaining('assumed-role/node') },
+    ])
+    expect(of('clock')).toMatchObject([{ severity: 'ok' }])
+    const role = (name: string) => of('role').find(({ message }) => message.includes(`role/${name}`))
+    expect(role('healthy')).toMatchObject({ severity: 'ok' })
+    expect(role('nowhere')).toMatchObject({
+      severity: 'error',
+      remedy: expect.stringContaining('trust policy'),
+    })
+    expect(of('annotation')).toMatchObject([
+      { severity: 'warning', message: expect.stringContaining('default/odd') },
+    ])
+    expect(of('metadata-tokens')).toMatchObject([
+      { severity: 'warning', remedy: expect.stringContaining('hop-limit') },
+    ])
+    expect(code).toBe(1)
+    const dry = world.sts.calls.filter(({ action }) => action === 'AssumeRole')
+    expect(dry.length).toBeGreaterThan(0)
+    for (const { requestParameters } of dry) expect(requestParameters['Policy']).toContain('"Deny"')
+  })
+
+  test('prints a line for each finding, and says that an API server is not there', async () => {
+    const { code, stdout } = await runProgram(
+      ['doctor', ...args(), '--kubeconfig', world.path('gone')],
+      world.env,
+    )
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    const { stdout: text } = await runProgram(['doctor', ...args()], world.env)
+    expect(text).toMatch(/^ok {7}api-server/m)
+    expect(text).toMatch(/^ +remedy: /m)
+  })
+})

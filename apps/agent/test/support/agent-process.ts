@@ -46,8 +46,8 @@ export async function runProgram(
     out[name] += chunk.toString()
     return true
   }
-  stdout.write = keep('stdout') as typeof stdout.write
-  stderr.write = keep('stderr') as typeof stderr.write
+  stdout.write = keep('stdout')
+  stderr.write = keep('stderr')
   try {
     return { code: await program(args, env), ...out }
   } finally {

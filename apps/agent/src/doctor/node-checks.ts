@@ -1,0 +1,85 @@
+import type { AgentSettings } from '@kube2iam-ts/agent-runtime'
+import { ignoreReports, isCoded, type PodIdentity } from '@kube2iam-ts/core'
+import { holdsAddresses } from '@kube2iam-ts/pod-registry'
+import { createCapture } from '../capture.ts'
+import { broken, doubtful, type Finding, fine, reasonOf } from './finding.ts'
+
+/** The rules of this node, what its settings mean for them, and whether packets of pods are really redirected. */
+export async function checkInterception(
+  settings: AgentSettings,
+  pods: readonly PodIdentity[],
+): Promise<readonly Finding[]> {
+  if (!settings.iptables) return [fine('interception', 'is somebody else’s: --iptables is not given')]
+  try {
+    const capture = createCapture(settings, ignoreReports)
+    capture.setPods(pods.filter(holdsAddresses).flatMap(({ addresses }) => addresses))
+    const findings: Finding[] = [...(await capture.checkNode())]
+    const { state, warning, problem } = await capture.inspect()
+    if (state === 'in-place' || state === 'yielded') findings.push(fine('rules', `every rule is ${state}`))
+    else {
+      const why = problem === undefined ? '' : `: ${problem.message}`
+      findings.push(
+        broken(
+          'rules',
+          `the rules are ${state}${why}`,
+          'let the agent run with --iptables; see kube2iam iptables plan',
+        ),
+      )
+    }
+    if (warning !== undefined) {
+      findings.push(
+        broken(
+          'interface',
+          `${warning.interface} carries no pod of this node`,
+          `set --host-interface=${warning.suggestion}, or leave it to auto`,
+        ),
+      )
+    }
+    findings.push(await probe(capture))
+    return findings
+  } catch (error) {
+    if (!isCoded(error)) throw error
+    return [broken('rules', error.message, 'see the message')]
+  }
+}
+
+async function probe(capture: ReturnType<typeof createCapture>): Promise<Finding> {
+  const check = 'probe'
+  try {
+    const result = await capture.probe(process.execPath)
+    switch (result.outcome) {
+      case 'intercepted':
+        return result.answered
+          ? fine(check, `a connection from where pods are was redirected and answered: ${result.evidence}`)
+          : doubtful(
+              check,
+              `a connection was redirected, and nobody answered: ${result.evidence}`,
+              'see whether the agent runs and listens on --app-port',
+            )
+      case 'dropped':
+        return broken(
+          check,
+          `a connection came past the redirect and was dropped: ${result.evidence}`,
+          'look at --host-interface',
+        )
+      case 'exposed':
+        return broken(
+          check,
+          `a connection reached the metadata service of the node: ${result.evidence}`,
+          'look at --host-interface, and at who else writes rules',
+        )
+      case 'lost':
+        return broken(
+          check,
+          `a connection met none of our rules: ${result.evidence}`,
+          'look at --host-interface',
+        )
+      case 'impossible':
+        return fine(check, `cannot be made here: ${result.reason}`)
+      default:
+        return result satisfies never
+    }
+  } catch (error) {
+    return doubtful(check, reasonOf(error), 'run it with CAP_SYS_ADMIN and CAP_NET_ADMIN')
+  }
+}
