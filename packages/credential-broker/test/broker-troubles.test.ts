@@ -265,6 +265,18 @@ describe('the budget', () => {
     expect(answered).toBeLessThanOrEqual(1_000 + 900)
   })
 
+  test('a prefetch that is waiting for its turn moves up when its pod begins to ask', async () => {
+    const { ask, broker, sts, clock } = setUp({ concurrency: 1, prefetchSpreadMs: 0 })
+    sts.latencyMs = 100
+    const grants = Array.from({ length: 20 }, (_, index) => aGrant({ sessionName: `pod-${index}` }))
+    for (const [index, grant] of grants.entries()) broker.want(anOwner(`pod-${index}`), grant)
+    await clock.advance(50)
+    const asked = ask(grants[19], { owner: anOwner('pod-19'), forMs: 900 })
+    await clock.advance(150)
+    expect(await asked).toMatchObject({ kind: 'credentials' })
+    expect(sts.calls.map(({ grant }) => grant.sessionName)).toEqual(['pod-0', 'pod-19', 'pod-1'])
+  })
+
   test('namespaces take turns: a crash loop in one does not stand in front of the others', async () => {
     const { ask, sts, clock } = setUp({ concurrency: 1, callBurst: 1_000, callsPerSecond: 1_000 })
     sts.latencyMs = 100
