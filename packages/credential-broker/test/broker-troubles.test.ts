@@ -91,6 +91,21 @@ describe('outages', () => {
     expect(young).toHaveLength(110)
   })
 
+  test('STS that comes back half a minute before the end is asked in time', async () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { ask, broker, sts, clock } = setUp({}, seed)
+      broker.want(anOwner(), aGrant())
+      await clock.advance(20 * MINUTE)
+      sts.behave = () => fail('STS_UNAVAILABLE')
+      await clock.advance(39.5 * MINUTE)
+      sts.behave = () => ({ kind: 'issue' })
+      await clock.advance(24 * SECOND)
+      const [session] = broker.sessions()
+      expect(session?.expiration.getTime()).toBeGreaterThan(clock.now() + 50 * MINUTE)
+      expect((await ask(aGrant(), { forMs: 0 })).kind).toBe('credentials')
+    }
+  })
+
   test('a request without credentials is answered at once while STS has failed already', async () => {
     const { ask, sts, clock } = setUp()
     sts.behave = () => fail('STS_UNAVAILABLE', { retryAfterMs: 5_000 })
