@@ -50,7 +50,7 @@ extensions=$(dirname "$(find /usr/lib -path '*/xtables/libxt_comment.so' | head 
 # shellcheck disable=SC2046
 take $(find "$extensions" -name '*.so')
 
-take /etc/ssl/certs/ca-certificates.crt /usr/share/zoneinfo/Etc/UTC 2>/dev/null || take /etc/ssl/certs/ca-certificates.crt
+take /etc/ssl/certs/ca-certificates.crt
 printf 'root:x:0:0:root:/:/nonexistent\nnobody:x:65534:65534:nobody:/:/nonexistent\n' >"$root/etc/passwd"
 printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"

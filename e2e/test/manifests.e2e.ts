@@ -3,7 +3,17 @@ import { explainProblems, parseSettings } from '@kube2iam-ts/agent-runtime'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ADDRESSES } from '../src/lab/lab.ts'
 import { findCommand, mustSkip } from '../src/lab/requirements.ts'
-import { actionOf, expand, isAllowed, type Rendered, render } from '../src/manifests.ts'
+import {
+  actionOf,
+  byHand,
+  byKubectl,
+  expand,
+  isAllowed,
+  kubectlKnowsComponents,
+  type Rendered,
+  render,
+  sort,
+} from '../src/manifests.ts'
 
 const KUSTOMIZE = new URL('../../deploy/kustomize/', import.meta.url)
 const overlays = readdirSync(new URL('overlays/', KUSTOMIZE)).map((name) => `overlays/${name}`)
@@ -22,6 +32,18 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
     beforeAll(async () => {
       for (const folder of ['base', ...overlays]) rendered.set(folder, await render(folder))
     })
+
+    test.each(['base', ...overlays])(
+      '%s: what stands in for an old kubectl renders the same',
+      async (folder) => {
+        if (!(await kubectlKnowsComponents())) return
+        const own = sort(byHand(folder))
+        const { rules, daemonSet, objects } = sort(await byKubectl(folder))
+        expect(own.rules.toSorted(byText)).toEqual(rules.toSorted(byText))
+        expect(own.daemonSet.metadata).toMatchObject({ name: 'kube2iam', namespace: 'kube-system' })
+        expect(withoutImages(own)).toEqual(withoutImages({ rules, daemonSet, objects }))
+      },
+    )
 
     test.each(['base', ...overlays])('%s: the agent accepts its arguments', (folder) => {
       const parsed = settingsOf(of(folder))
@@ -103,3 +125,10 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
     })
   },
 )
+
+const byText = (a: unknown, b: unknown) => JSON.stringify(a).localeCompare(JSON.stringify(b))
+
+const withoutImages = ({ daemonSet }: Rendered) =>
+  JSON.parse(
+    JSON.stringify(daemonSet.spec.template.spec).replaceAll(/"image":"[^"]*"/g, '"image":""'),
+  ) as unknown
