@@ -98,6 +98,35 @@ describe.each(['iptables-nft', 'iptables-legacy', 'nft'] as const)('on %s', (bac
   })
 })
 
+describe('without nftables to hold the second guard', () => {
+  const programs = ['iptables', 'ip6tables'].flatMap((base) =>
+    ['', '-save', '-restore'].map((verb) => `${base}${verb}`),
+  )
+
+  it('shuts the way before it opens the one to the agent', async () => {
+    const { manager, netfilter } = setUp({}, { programs })
+    const fates: string[] = []
+    netfilter.onChange(() => fates.push(netfilter.send(ask).fate))
+    await manager.start()
+    expect([...new Set(fates)]).toEqual(['dropped', 'redirected'])
+  })
+
+  it('guards what is forwarded and what is the node’s own address', async () => {
+    const { manager, netfilter } = setUp({}, { programs })
+    await manager.installBlock()
+    expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
+    expect(netfilter.send({ ...ask, local: true })).toEqual({ fate: 'dropped' })
+  })
+
+  it('guards again when the mangle table was flushed', async () => {
+    const { manager, netfilter, clock } = setUp({}, { programs })
+    await manager.start()
+    netfilter.run('iptables', '-t', 'mangle', '-F')
+    await clock.advance(12_000)
+    expect(netfilter.send({ ...ask, protocol: 'udp' })).toEqual({ fate: 'dropped' })
+  })
+})
+
 describe('IPv6', () => {
   const hostIps = [parseIpAddress('10.0.0.1'), parseIpAddress('fd00::1')]
 
@@ -196,7 +225,8 @@ describe('when the rules are changed', () => {
     })
     await clock.advance(5_000)
     expect(netfilter.send(ask)).toEqual(AGENT)
-    expect(told('capture-repaired').length).toBeLessThan(100)
+    const commits = netfilter.calls.filter(([file]) => file === 'iptables-nft-restore')
+    expect(commits.length).toBeLessThan(150)
   })
 })
 

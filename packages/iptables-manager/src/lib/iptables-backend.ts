@@ -11,7 +11,6 @@ import {
   type Step,
   type TableId,
 } from './plan.ts'
-import type { Rule } from './rule.ts'
 import type { Family } from './settings.ts'
 
 /** The programs of one family, as they are called on this node. */
@@ -88,13 +87,14 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
     // The nat table of a node has thousands of service rules, of which we need two chains; mangle has few.
     const whole = tableName(table.id) !== 'nat' || retires(table)
     const names = whole ? [undefined] : [...table.hooks, ...table.ownChains]
-    const isOurs = ({ target }: Rule): boolean =>
-      target.kind === 'jump' && table.ownChains.includes(target.chain)
+    // Of a whole table only the lines that concern us are worth parsing.
+    const own = table.ownChains.join('|')
+    const concerning = new RegExp(
+      `^-[APN] (?:${[...table.hooks, own].join('|')})(?: |$)|-j (?:${own})(?: |$)`,
+    )
     for (const text of await Promise.all(names.map((chain) => list(table.id, chain, signal)))) {
-      for (const [chain, rules] of parseSave(text ?? '')) {
-        const known = table.hooks.includes(chain) || table.ownChains.includes(chain)
-        if (known || (retires(table) && rules.some(isOurs))) chains.set(chain, { rules })
-      }
+      const lines = (text ?? '').split('\n').filter((line) => concerning.test(line))
+      for (const [chain, rules] of parseSave(lines.join('\n'))) chains.set(chain, { rules })
     }
     return chains
   }

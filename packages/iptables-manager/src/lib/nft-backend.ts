@@ -3,7 +3,26 @@ import type { CommandRunner } from './command-runner.ts'
 import { netfilterError } from './errors.ts'
 import { nftTables } from './layout.ts'
 import { nftCommands, parseNftTable } from './nft-syntax.ts'
-import type { ObservedChain, TableId } from './plan.ts'
+import type { ObservedChain, Step, TableId } from './plan.ts'
+
+/** What this backend asks of the kernel. */
+const SAMPLE: readonly Step[] = [
+  {
+    op: 'replace-chain',
+    table: 'inet/kube2iam',
+    chain: 'check',
+    base: { type: 'nat', hook: 'prerouting', priority: -110 },
+    rules: [
+      {
+        destination: 'fd00:ec2::254',
+        protocol: 'tcp',
+        destinationPort: 80,
+        target: { kind: 'dnat', address: '::1', port: 8181 },
+      },
+    ],
+    recreate: false,
+  },
+]
 
 /** nftables without iptables: one table of our own, changed in one transaction for both families. */
 export function createNftBackend({
@@ -27,10 +46,10 @@ export function createNftBackend({
   return {
     name: 'nft',
     async probe(signal) {
-      const args = ['-j', 'list', 'tables']
+      // Checked by the kernel and not applied: NAT in the inet family came with Linux 5.2.
+      const args = ['-c', '-j', JSON.stringify(nftCommands(SAMPLE))]
       const { exitCode, stderr } = await runner.run(program, args, { ...(signal && { signal }) })
-      if (exitCode !== 0) throw netfilterError({ argv: [program, ...args], exitCode, stderr })
-      // The inet family does NAT for both since Linux 5.2, below which this backend is not chosen.
+      if (exitCode !== 0) throw netfilterError({ argv: [program, '-c', '-j'], exitCode, stderr })
       return { 4: { available: true, nat: true }, 6: { available: true, nat: true } }
     },
     tables: nftTables,
