@@ -59,21 +59,14 @@ export function createEmulator(options: EmulatorOptions): Emulator {
       tokenVersion: request.headers.token === undefined ? 1 : 2,
     })
 
-  const patienceOf = (request: EmulatorRequest, arrived: number): Patience => ({
-    deadline: arrived + settings.podWaitMs,
-    // Not read before somebody waits: a controller for each request would cost more than its answer.
-    get signal() {
-      return request.signal
-    },
-  })
-
   return {
     async metadata(request) {
       const arrived = clock.monotonic()
       const route = classify(request.target)
       let handled: Handled
       try {
-        if (limiter.take(request.peer)) handled = await metadata(request, route, patienceOf(request, arrived))
+        if (limiter.take(request.peer))
+          handled = await metadata(request, route, new RequestPatience(request, arrived + settings.podWaitMs))
         else handled = dressed(429, 'rate-limited')
       } catch (error) {
         report({ kind: 'bug', error })
@@ -86,7 +79,8 @@ export function createEmulator(options: EmulatorOptions): Emulator {
       const arrived = clock.monotonic()
       let handled: Handled
       try {
-        if (limiter.take(request.peer)) handled = await container(request, patienceOf(request, arrived))
+        if (limiter.take(request.peer))
+          handled = await container(request, new RequestPatience(request, arrived + settings.podWaitMs))
         else handled = fault('rate-limited')
       } catch (error) {
         report({ kind: 'bug', error })
@@ -95,6 +89,21 @@ export function createEmulator(options: EmulatorOptions): Emulator {
       tell(request, arrived, { service: 'container', route: 'container-credentials' }, handled)
       return handled.reply
     },
+  }
+}
+
+/** Reads the request's signal no earlier than somebody waits: that is when one is made. */
+class RequestPatience implements Patience {
+  readonly deadline: number
+  readonly #request: EmulatorRequest
+
+  constructor(request: EmulatorRequest, deadline: number) {
+    this.#request = request
+    this.deadline = deadline
+  }
+
+  get signal(): AbortSignal {
+    return this.#request.signal
   }
 }
 

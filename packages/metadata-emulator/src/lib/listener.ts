@@ -34,7 +34,7 @@ export interface ListenerLimits extends ConnectionLimits {
   readonly headersTimeoutMs: number
   /** From the connection to the end of the request. */
   readonly requestTimeoutMs: number
-  /** Nothing sent and nothing received for so long. */
+  /** A client that takes nothing of its answer for so long is cut. */
   readonly idleTimeoutMs: number
 }
 
@@ -62,8 +62,7 @@ export interface Listener {
 export async function listen(options: ListenOptions): Promise<Listener> {
   const { handler, host, port, reusePort = false, clock, report } = options
   const limits: ListenerLimits = { ...defaultListenerLimits, ...options.limits }
-  const peers = new WeakMap<Duplex, IpAddress>()
-  const refused = new WeakSet<Duplex>()
+  const open = new Map<Duplex, Connection>()
   const gate = createConnectionGate(limits)
 
   const server = http.createServer({
@@ -80,12 +79,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   server.maxHeadersCount = 0
   // As the metadata service does, each connection carries one request; what is sent behind it is not looked at.
   server.maxRequestsPerSocket = 1
-  server.setTimeout(limits.idleTimeoutMs)
 
   const reject = (socket: Duplex, reason: RejectedEvent['reason'], status: number): void => {
-    if (refused.has(socket)) return
-    refused.add(socket)
-    report({ kind: 'rejected', reason, status, peer: peers.get(socket) })
+    const connection = open.get(socket)
+    if (connection?.refused === true) return
+    if (connection !== undefined) connection.refused = true
+    report({ kind: 'rejected', reason, status, peer: connection?.peer })
     refuseRaw(socket, status, clock)
   }
 
@@ -95,17 +94,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       socket.destroy()
       return
     }
-    peers.set(socket, peer)
     const verdict = gate.enter(peer)
-    if (verdict === 'entered') socket.once('close', () => gate.leave(peer))
-    else reject(socket, verdict, 503)
+    open.set(socket, { peer, refused: false })
+    socket.once('close', () => {
+      open.delete(socket)
+      if (verdict === 'entered') gate.leave(peer)
+    })
+    if (verdict !== 'entered') reject(socket, verdict, 503)
   })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
-    const peer = peers.get(socket)
-    if (peer === undefined || refused.has(socket)) return
-    serve(request, response, socket, peer).catch((error: unknown) => {
+    const connection = open.get(socket)
+    if (connection === undefined || connection.refused) return
+    serve(request, response, socket, connection.peer).catch((error: unknown) => {
       // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
       report({ kind: 'bug', error })
       socket.destroy()
@@ -128,7 +130,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       reject(socket, 'body-too-large', 413)
       return
     }
-    send(response, await handler(asked(request, response, peer, headers)))
+    send(
+      response,
+      socket,
+      await handler(new AskedRequest(request, response, peer, headers)),
+      limits.idleTimeoutMs,
+    )
   }
 
   server.on('checkExpectation', ({ socket }: IncomingMessage) => reject(socket, 'expectation', 417))
@@ -162,34 +169,46 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   }
 }
 
-function asked(
-  request: IncomingMessage,
-  response: ServerResponse,
-  peer: IpAddress,
-  headers: RequestHeaders,
-): EmulatorRequest {
-  let controller: AbortController | undefined
-  return {
-    method: request.method ?? '',
-    target: request.url ?? '',
-    peer,
-    headers,
-    get signal() {
-      if (controller === undefined) {
-        const made = new AbortController()
-        controller = made
-        if (response.destroyed) made.abort()
-        else response.once('close', () => made.abort())
-      }
-      return controller.signal
-    },
+interface Connection {
+  readonly peer: IpAddress
+  /** Answered before it got to a request: whatever else arrives is not looked at. */
+  refused: boolean
+}
+
+/** A request as the handler sees it. The signal is made when somebody wants to wait, which a warm answer does not. */
+class AskedRequest implements EmulatorRequest {
+  readonly method: string
+  readonly target: string
+  readonly peer: IpAddress
+  readonly headers: RequestHeaders
+  readonly #response: ServerResponse
+  #controller: AbortController | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, peer: IpAddress, headers: RequestHeaders) {
+    this.method = request.method ?? ''
+    this.target = request.url ?? ''
+    this.peer = peer
+    this.headers = headers
+    this.#response = response
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController()
+      this.#controller = controller
+      if (this.#response.destroyed) controller.abort()
+      else this.#response.once('close', () => controller.abort())
+    }
+    return this.#controller.signal
   }
 }
 
-function send(response: ServerResponse, reply: Reply): void {
+function send(response: ServerResponse, socket: Socket, reply: Reply, idleTimeoutMs: number): void {
   if (response.destroyed) return
   response.writeHead(reply.status, reply.headers as string[])
   response.end(reply.body)
+  // Nearly every answer is in the kernel's hands by now. A timer is for a client that does not take its own.
+  if (socket.writableLength > 0) socket.setTimeout(idleTimeoutMs)
 }
 
 /** What llhttp lets pass and we do not; `undefined` where nothing is wrong. */
