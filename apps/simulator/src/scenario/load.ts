@@ -1,5 +1,5 @@
 import { globSync, readFileSync, statSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { parseBaseArn } from '@kube2iam-ts/core'
 import { daemonSetArgs } from '../aws/daemonset-args.ts'
@@ -7,7 +7,7 @@ import type { RoleDefinition } from '../aws/roles.ts'
 import { parseIamDocument, roleOrFail, trustPolicyOf } from '../aws/roles.ts'
 import { parseManifests } from '../cluster/manifest-file.ts'
 import type { KubeObject } from '../cluster/objects.ts'
-import { digText, keyOf, namespaceObject, podObject, serviceAccountObject } from '../cluster/objects.ts'
+import { keyOf, namespaceObject, podObject, serviceAccountObject } from '../cluster/objects.ts'
 import { checkSteps } from './check-steps.ts'
 import type { Problem } from './problem.ts'
 import { ProblemsError } from './problem.ts'
@@ -249,13 +249,4 @@ export function readText(file: string, maxBytes: number): string {
   if (!status.isFile()) return fail('it is not a file')
   if (status.size > maxBytes) return fail(`the file has ${status.size} bytes; at most ${maxBytes} are read`)
   return readFileSync(file, 'utf8')
-}
-
-/** The address of a pod, where it has one. */
-export const podAddress = (pod: KubeObject): string | undefined => digText(pod, 'status', 'podIP')
-
-/** A path as a person in this folder would write it. */
-export const shownPath = (file: string): string => {
-  const short = relative(process.cwd(), file)
-  return short.startsWith('..') ? file : short
 }

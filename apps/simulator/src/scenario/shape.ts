@@ -241,23 +241,6 @@ export const anything: Shape<{ readonly plain: unknown }> = {
   read: (source) => ({ plain: toPlain(source) }),
 }
 
-/** The first alternative whose `when` holds; one error, from the alternative that was meant. */
-export function choice<Value>(
-  expected: string,
-  alternatives: readonly { when: (source: SourceValue) => boolean; shape: Shape<Value> }[],
-): Shape<Value> {
-  return {
-    expected,
-    schema: { anyOf: alternatives.map(({ shape }) => shape.schema) },
-    read(source, path, reading) {
-      const meant = alternatives.find(({ when }) => when(source))
-      if (meant === undefined)
-        return problem(reading, source.at, path, `expected ${expected}, found ${found(source)}`)
-      return meant.shape.read(source, path, reading)
-    },
-  }
-}
-
 export function map<From, To>(shape: Shape<From>, change: (value: From) => To): Shape<To> {
   return {
     expected: shape.expected,

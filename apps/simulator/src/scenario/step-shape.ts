@@ -46,7 +46,7 @@ const bound: Shape<Bound> = scalar<Bound>({
 })
 
 /** Why a pod gets no credentials: the codes of the policy, and those of what stands between pod and STS. */
-export const DENIALS = [
+const DENIALS = [
   'no-role',
   'host-network',
   'annotation-empty',
@@ -67,8 +67,6 @@ export const DENIALS = [
   'overloaded',
   'unreachable',
 ] as const
-
-export type ExpectedDenial = (typeof DENIALS)[number]
 
 const requestShape = object(
   {

@@ -1,6 +1,7 @@
 import { type Agent, createAgent, type Log, type LogFields, type LogLevel } from '@kube2iam-ts/agent-runtime'
 import type { Clock, Random } from '@kube2iam-ts/core'
 import { parseIpAddress } from '@kube2iam-ts/core'
+import { adaptGrants } from '@kube2iam-ts/credential-broker'
 import { createCaptureManager, parseHostInterface } from '@kube2iam-ts/iptables-manager'
 import { createFakeNetfilter } from '@kube2iam-ts/iptables-manager/testing'
 import { createMemoryTokenKeys, type Handler, type Reply } from '@kube2iam-ts/metadata-emulator'
@@ -139,7 +140,8 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
         daemonSets: createDaemonSetReader({ connection }),
         close: () => connection.close(),
       },
-      createTokenService: () => sts.tokenService(clock),
+      createTokenService: (report) =>
+        adaptGrants(sts.tokenService(clock), { clock, report, region: sts.region }),
       tokenKeys,
       createUpstream: () => instance.upstream(clock),
       listen: async (asked) => listenIn(listeners, asked),

@@ -35,6 +35,8 @@ export interface SimulatedSts {
   /** What one agent uses; `now` is that node's clock. */
   tokenService(clock: Clock): TokenService
   readonly calls: readonly SimulatedCall[]
+  /** Whose endpoint is asked where nobody says otherwise. */
+  readonly region: string
   session(accessKeyId: string): SimulatedSession | undefined
   addFault(fault: StsFault): () => void
   clearFaults(): void
@@ -106,6 +108,7 @@ export function createSimulatedSts(options: SimulatedStsOptions): SimulatedSts {
 
   return {
     calls,
+    region,
     session: (accessKeyId) => sessions.get(accessKeyId),
     addFault(fault) {
       faults.add(fault)

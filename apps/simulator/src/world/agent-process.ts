@@ -41,7 +41,8 @@ const REMEMBERED_LINES = 500
  * in a workspace where nothing was built, its source, which Node runs as it is.
  */
 export function agentProgram(): string {
-  const folder = dirname(createRequire(import.meta.url).resolve('@kube2iam-ts/agent/package.json'))
+  const require = createRequire(import.meta.url)
+  const folder = dirname(require.resolve('@kube2iam-ts/agent/package.json'))
   const bundle = join(folder, 'dist', 'main.cjs')
   const source = join(folder, 'src', 'main.ts')
   return existsSync(bundle) || !existsSync(source) ? bundle : source
