@@ -54,7 +54,9 @@ async function measure(backend: string): Promise<Measured> {
   execFileSync('ip', ['netns', 'add', name])
   try {
     const args = [
-      `--net=/run/netns/${name}`,
+      'netns',
+      'exec',
+      name,
       process.execPath,
       WORKER,
       backend,
@@ -62,7 +64,7 @@ async function measure(backend: string): Promise<Measured> {
       String(ROUNDS),
       String(IDLE_MS),
     ]
-    const { stdout } = await promisify(execFile)('nsenter', args, { timeout: 10 * 60_000 })
+    const { stdout } = await promisify(execFile)('ip', args, { timeout: 10 * 60_000 })
     return JSON.parse(stdout) as Measured
   } finally {
     execFileSync('ip', ['netns', 'delete', name])

@@ -1,14 +1,7 @@
 import { type IpAddress, isIpv6 } from '@kube2iam-ts/core'
 import type { InterfaceMatch, Owner, Rule } from './rule.ts'
 import { ownComment } from './rule.ts'
-import {
-  type CaptureSettings,
-  type Endpoint,
-  endpointsOf,
-  FAMILIES,
-  type Family,
-  familyOf,
-} from './settings.ts'
+import { type CaptureSettings, type Endpoint, endpointsOf, type Family, familyOf } from './settings.ts'
 
 /** By what a pod's packet is known when it enters the node. */
 export type CaptureSource =
@@ -137,6 +130,3 @@ function scopeOf(endpoints: readonly Endpoint[]): { scope?: string } {
     return { scope: 'fd00:ec2::/32' }
   return {}
 }
-
-export const isEmpty = (capture: Capture): boolean =>
-  FAMILIES.every((family) => capture[family].endpoints.length === 0)

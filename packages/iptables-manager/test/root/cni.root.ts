@@ -53,22 +53,18 @@ describe.skipIf(reason !== undefined)(`auto finds where real CNI plugins put pod
       ...configuration,
     }
     writeFileSync(join(directory, '10-test.conf'), JSON.stringify(config))
-    const stdout = execFileSync(
-      'nsenter',
-      [`--net=/run/netns/${node.name}`, `${PLUGINS}/${configuration.type}`],
-      {
-        input: JSON.stringify(config),
-        env: {
-          PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
-          CNI_COMMAND: 'ADD',
-          CNI_CONTAINERID: 'pod-1',
-          CNI_NETNS: `/run/netns/${pod.name}`,
-          CNI_IFNAME: 'eth0',
-          CNI_PATH: PLUGINS,
-        },
-        encoding: 'utf8',
+    const stdout = execFileSync('ip', ['netns', 'exec', node.name, `${PLUGINS}/${configuration.type}`], {
+      input: JSON.stringify(config),
+      env: {
+        PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+        CNI_COMMAND: 'ADD',
+        CNI_CONTAINERID: 'pod-1',
+        CNI_NETNS: `/run/netns/${pod.name}`,
+        CNI_IFNAME: 'eth0',
+        CNI_PATH: PLUGINS,
       },
-    )
+      encoding: 'utf8',
+    })
     return JSON.parse(stdout) as CniResult
   }
   const found = async (addresses: readonly string[], withConfiguration = false) => {
