@@ -4,14 +4,10 @@ import type { Duplex } from 'node:stream'
 import { type Clock, type IpAddress, type Report, toIpAddress } from '@kube2iam-ts/core'
 import { type ConnectionLimits, createConnectionGate } from './connection-gate.ts'
 import type { EmulatorEvent, RejectedEvent } from './events.ts'
-import {
-  type EmulatorRequest,
-  type Handler,
-  pickHeaders,
-  type Reply,
-  type RequestHeaders,
-} from './message.ts'
+import { type Handler, pickHeaders, type Reply } from './message.ts'
 import { http } from './node-http.ts'
+import { AskedRequest, hasBody, swallow } from './asked-request.ts'
+import { headersFault, type ParserError, parserFault, refuseRaw } from './refusals.ts'
 import { drainServer } from './drain.ts'
 
 export interface ListenOptions {
@@ -156,6 +152,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       resolve()
     })
   })
+  // Accepting fails when file descriptors run out, and goes on when there are some again.
+  server.on('error', (error) => report({ kind: 'bug', error }))
   const address = server.address()
   const bound = typeof address === 'object' && address !== null ? address.port : port
   return {
@@ -175,103 +173,10 @@ interface Connection {
   refused: boolean
 }
 
-/** A request as the handler sees it. The signal is made when somebody wants to wait, which a warm answer does not. */
-class AskedRequest implements EmulatorRequest {
-  readonly method: string
-  readonly target: string
-  readonly peer: IpAddress
-  readonly headers: RequestHeaders
-  readonly #response: ServerResponse
-  #controller: AbortController | undefined
-
-  constructor(request: IncomingMessage, response: ServerResponse, peer: IpAddress, headers: RequestHeaders) {
-    this.method = request.method ?? ''
-    this.target = request.url ?? ''
-    this.peer = peer
-    this.headers = headers
-    this.#response = response
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      const controller = new AbortController()
-      this.#controller = controller
-      if (this.#response.destroyed) controller.abort()
-      else this.#response.once('close', () => controller.abort())
-    }
-    return this.#controller.signal
-  }
-}
-
 function send(response: ServerResponse, socket: Socket, reply: Reply, idleTimeoutMs: number): void {
   if (response.destroyed) return
   response.writeHead(reply.status, reply.headers as string[])
   response.end(reply.body)
   // Nearly every answer is in the kernel's hands by now. A timer is for a client that does not take its own.
   if (socket.writableLength > 0) socket.setTimeout(idleTimeoutMs)
-}
-
-/** What llhttp lets pass and we do not; `undefined` where nothing is wrong. */
-function headersFault(
-  request: IncomingMessage,
-  headers: RequestHeaders,
-): RejectedEvent['reason'] | undefined {
-  // RFC 9112 section 3.2: a request with more than one Host, or an HTTP/1.1 request with none, is a 400.
-  if (headers.host === undefined ? request.httpVersion !== '1.0' : headers.host.includes(',')) return 'host'
-  // RFC 9110 section 7.8 lets a server ignore an upgrade; h2c is what Java and curl try on a first request.
-  return headers.upgrade === undefined || headers.upgrade.toLowerCase() === 'h2c' ? undefined : 'upgrade'
-}
-
-const hasBody = (headers: RequestHeaders): boolean =>
-  headers.transferEncoding !== undefined ||
-  (headers.contentLength !== undefined && headers.contentLength !== '0')
-
-/** Reads a body to its end and forgets it; `false` where it is longer than allowed. */
-async function swallow(request: IncomingMessage, limit: number): Promise<boolean> {
-  let length = 0
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      length += (chunk as Buffer).length
-      if (length > limit) return false
-    }
-  } catch {
-    return true
-  }
-  return true
-}
-
-type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer }
-
-function parserFault(error: ParserError, headerBytes: number): [RejectedEvent['reason'], number] {
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return ['timeout', 408]
-  if (error.code !== 'HPE_HEADER_OVERFLOW') return ['unparsable', 400]
-  const lineEnd = error.rawPacket?.indexOf('\n') ?? 0
-  return lineEnd === -1 || lineEnd > headerBytes ? ['target-too-long', 414] : ['headers-too-large', 431]
-}
-
-const LINGER_MS = 500
-
-/**
- * An empty answer on a connection that has no response object. What the client is still sending is read and dropped
- * for a moment: closing before it was read would reset the connection, and the answer with it.
- */
-function refuseRaw(socket: Duplex, status: number, clock: Clock): void {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const lines = [
-    `HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}`,
-    `Date: ${new Date(clock.now()).toUTCString()}`,
-    'Server: EC2ws',
-    'Connection: close',
-    'Content-Type: text/plain',
-    'Content-Length: 0',
-    ...(status === 405 ? ['Allow: GET, HEAD'] : []),
-  ]
-  const cancel = clock.after(LINGER_MS, () => socket.destroy())
-  socket.once('close', cancel)
-  socket.once('error', () => socket.destroy())
-  socket.resume()
-  socket.end(`${lines.join('\r\n')}\r\n\r\n`)
 }

@@ -1,6 +1,7 @@
 import { isCoded } from '@kube2iam-ts/core'
 import { describe, expect, test } from 'vitest'
-import { METADATA_PRESETS, parseMetadataAllow } from './metadata-allow.ts'
+import { parseMetadataAllow } from './metadata-allow.ts'
+import { METADATA_PRESETS } from './metadata-presets.ts'
 
 const MAC = '02:29:96:8f:6a:2d'
 const refusalOf = (value: string): string => {
