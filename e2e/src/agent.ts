@@ -17,6 +17,12 @@ export const BUNDLE =
 /** How the image starts it; deploy/container/Dockerfile has the same flags. */
 export const NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=64', '--liftoff-only']
 
+/**
+ * The agent tries its redirect from a scratch namespace, whose name is a file in /run/netns. An agent that a test
+ * kills with -9 cannot take it away, so each has a /run/netns of its own that goes with it.
+ */
+const OWN_RUN_NETNS = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs tmpfs /run/netns && exec "$@"', 'sh']
+
 export interface AgentOptions {
   /** Added to the usual flags. */
   readonly args?: readonly string[]
@@ -70,7 +76,7 @@ export async function startAgent(lab: Lab, world: World, options: AgentOptions =
 
 /** Runs a subcommand of the agent to its end (`kube2iam install`, `uninstall`, `iptables status` …). */
 export function runAgentCommand(lab: Lab, args: readonly string[], env: Record<string, string> = {}) {
-  return lab.node.run([process.execPath, BUNDLE, ...args], { env })
+  return lab.node.run([...OWN_RUN_NETNS, process.execPath, BUNDLE, ...args], { env })
 }
 
 /** Waits for a process to end by itself. */

@@ -82,4 +82,18 @@ describe.skipIf(mustSkip('the life of an agent'))('the life of an agent on a nod
       expect((await lab.node.run(list)).stdout).not.toMatch(/kube2iam/i)
     }
   })
+
+  test.each(['iptables-nft', 'iptables-legacy', 'nft'])(
+    'with --iptables-backend=%s it does the same, and uninstall finds it unasked',
+    async (backend) => {
+      agent = await startAgent(lab, world, { args: [`--iptables-backend=${backend}`] })
+      expect(await roleOf()).toBe('reader')
+      agent.kill('SIGKILL')
+      await agent.ended
+      expect(await roleOf()).toBe('')
+      const removed = await command('uninstall')
+      expect(removed, removed.stderr).toMatchObject({ code: 0 })
+      expect(await roleOf()).toBe(NODE_ROLE)
+    },
+  )
 })
