@@ -373,6 +373,16 @@ it('prints what it would do and what is there', async () => {
   expect(JSON.parse(JSON.stringify(manager.status()))).toEqual(manager.status())
 })
 
+it('plans nothing beside an agent that runs with the same settings, and the difference beside one with others', async () => {
+  const { manager, netfilter } = setUp()
+  await manager.start()
+  const beside = setUp({ instance: 'command' }, netfilter)
+  expect((await beside.manager.plan()).steps).toEqual([])
+  const other = setUp({ instance: 'command', appPort: 9999 }, netfilter)
+  const { steps } = await other.manager.plan()
+  expect(steps.map(({ op, table }) => `${op} ${table}`)).toEqual(['replace-chain ip/nat'])
+})
+
 it('holds nothing after it stopped', async () => {
   const { manager, clock } = setUp()
   await manager.start()

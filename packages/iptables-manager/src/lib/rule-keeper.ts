@@ -223,7 +223,10 @@ export function createRuleKeeper({
     async plan(mode, signal) {
       const node = await keeper.setup(signal)
       const tables = await desired(node, mode, signal)
-      return plan(tables, await node.backend.observe(tables, signal), owner)
+      const observed = await node.backend.observe(tables, signal)
+      const latest = latestOwner(observed)
+      // Asked by a command beside the agent, rules that only bear the agent's name are no difference.
+      return plan(tables, observed, latest === undefined || compareOwners(latest, owner) > 0 ? owner : latest)
     },
 
     async inspect(signal) {
