@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agentEnv, runToEnd, untilReady } from '../src/agent.ts'
 import { NODE_NAME } from '../src/cluster.ts'
 import { buildImage, type Image, startContainer } from '../src/lab/container.ts'
-import { ADDRESSES, type Lab } from '../src/lab/lab.ts'
+import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
 import { ownPrefix } from '../src/lab/owner.ts'
 import { mustSkip } from '../src/lab/requirements.ts'
 import { describeMainJob } from '../src/main-job.ts'
@@ -100,10 +100,52 @@ if (!mustSkip('the container', needs)) {
     },
   )
 
-  test('the image is small', () => {
-    const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
-    console.log(`image: ${mebibytes(image.bytes)} on disk, ${mebibytes(image.compressedBytes)} to pull`)
-    expect(image.bytes).toBeLessThan(128 * 2 ** 20)
+  describe('the image', () => {
+    let lab: Lab
+    beforeAll(async () => {
+      lab = await createLab()
+    })
+    afterAll(() => lab?.close())
+
+    test.each([
+      ['iptables-nft', '-t', 'nat', '-S'],
+      ['ip6tables-nft', '-t', 'nat', '-S'],
+      ['iptables-legacy', '-t', 'nat', '-S'],
+      ['ip6tables-legacy', '-t', 'mangle', '-S'],
+      ['nft', '-j', 'list', 'ruleset'],
+      ['conntrack', '-L'],
+      ['ip', '-json', 'route', 'show'],
+      ['kube2iam', '--version'],
+    ])('has %s, and it works with the rights of the DaemonSet', async (tool, ...args) => {
+      const [main] = manifests.daemonSet.spec.template.spec.containers
+      const container = startContainer(lab, lab.node, {
+        image,
+        entrypoint: ['/usr/bin/env', tool],
+        args,
+        capabilities: main!.securityContext.capabilities.add.map((name) => `CAP_${name}`),
+        mounts: hostPaths(lab, main!, manifests),
+      })
+      expect(await runToEnd(container)).toMatchObject({ code: 0 })
+    })
+
+    test('has no shell and no package manager', () => {
+      for (const path of [
+        'bin/sh',
+        'bin/bash',
+        'bin/dash',
+        'usr/bin/apt-get',
+        'usr/bin/dpkg',
+        'usr/bin/perl',
+      ]) {
+        expect(existsSync(join(image.rootfs, path)), path).toBe(false)
+      }
+    })
+
+    test('is small', () => {
+      const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+      console.log(`image: ${mebibytes(image.bytes)} on disk, ${mebibytes(image.compressedBytes)} to pull`)
+      expect(image.bytes).toBeLessThan(128 * 2 ** 20)
+    })
   })
 }
 
