@@ -35,6 +35,8 @@ export interface AgentProcess {
 }
 
 const REMEMBERED_LINES = 500
+/** As the agent's image starts it (deploy/container/Dockerfile). */
+const IMAGE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=64', '--liftoff-only']
 
 /**
  * The agent's program: its bundle, as the package `@kube2iam-ts/agent` brings it or as it was built in the workspace;
@@ -58,13 +60,13 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   const started = performance.now()
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=4', program, `--ports-file=${portsFile}`, ...options.args],
+    [...IMAGE_FLAGS, program, `--ports-file=${portsFile}`, ...options.args],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
       // A group of its own: Ctrl-C is for the simulator, which then stops its agents in order.
       detached: true,
       // Nothing of the caller's AWS set-up may reach the agent.
-      env: { PATH: process.env['PATH'] ?? '', ...options.env },
+      env: { PATH: process.env['PATH'] ?? '', MALLOC_ARENA_MAX: '1', ...options.env },
     },
   )
   const log: string[] = []
