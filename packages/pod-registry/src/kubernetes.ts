@@ -10,14 +10,14 @@ export {
   createPodFeed,
   createServiceAccountFeed,
 } from './lib/cluster-feeds.ts'
-export type { KubernetesFeedOptions } from './lib/kubernetes-feed.ts'
-export { createKubernetesFeed } from './lib/kubernetes-feed.ts'
+export type { DaemonSetReader, DaemonSetState } from './lib/daemon-set.ts'
+export { createDaemonSetReader } from './lib/daemon-set.ts'
 export type { EventNote, EventRecorder, EventRecorderOptions, EventSubject } from './lib/event-recorder.ts'
 export { createEventRecorder } from './lib/event-recorder.ts'
+export type { KubernetesFeedOptions } from './lib/kubernetes-feed.ts'
+export { createKubernetesFeed } from './lib/kubernetes-feed.ts'
 export type { NodeTaints, Taint } from './lib/node-taints.ts'
 export { createNodeTaints } from './lib/node-taints.ts'
 export type { ClusterCallCode } from './lib/read-json.ts'
 export type { TokenIdentity, TokenReviewer } from './lib/token-reviewer.ts'
 export { createTokenReviewer } from './lib/token-reviewer.ts'
-export type { DaemonSetReader, DaemonSetState } from './lib/daemon-set.ts'
-export { createDaemonSetReader } from './lib/daemon-set.ts'

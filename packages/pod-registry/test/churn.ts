@@ -1,8 +1,9 @@
 // Run as a process: `node --expose-gc churn.ts HOURS`. A node with 110 pods on which pods come, move, finish and go,
 // requests wait and give up, and the watch is lost in every way, on a clock that is moved. Prints the heap before and
 // after as JSON.
-import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
+
 import { parseIpAddress } from '@kube2iam-ts/core'
+import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { createRegistry } from '../src/index.ts'
 import { createAddressConfirmation, createNamespaceFeed, createPodFeed } from '../src/kubernetes.ts'
 import { createFakeApiServer } from '../src/testing.ts'

@@ -1,8 +1,8 @@
 import type { PodIdentity } from '@kube2iam-ts/core'
 import { parseIpAddress } from '@kube2iam-ts/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createPodIndex } from '../src/lib/pod-index.ts'
 import type { Feed, FeedEvent } from '../src/index.ts'
+import { createPodIndex } from '../src/lib/pod-index.ts'
 
 /** A feed of pods with the hand that makes things happen behind it. */
 export interface FeedUnderTest {

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { systemClock } from '@kube2iam-ts/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectToCluster, createEventRecorder, loadCluster } from '../src/kubernetes.ts'
 import { createFakeApiServer, type FakeApiServer } from '../src/testing.ts'
-import { systemClock } from '@kube2iam-ts/core'
 
 const isInstalled = spawnSync('kubectl', ['version', '--client']).status === 0
 if (!isInstalled)

@@ -1,5 +1,5 @@
-import { collectReports } from '@kube2iam-ts/core/testing'
 import { parseIpAddress, systemClock } from '@kube2iam-ts/core'
+import { collectReports } from '@kube2iam-ts/core/testing'
 import { afterEach, expect, test } from 'vitest'
 import { createRegistry, type RegistryEvent } from '../src/index.ts'
 import { connectToCluster, createNamespaceFeed, createPodFeed, loadCluster } from '../src/kubernetes.ts'

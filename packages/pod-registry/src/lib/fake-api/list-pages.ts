@@ -1,5 +1,5 @@
-import type { KubernetesObject } from './objects.ts'
 import type { ObjectStore } from './object-store.ts'
+import type { KubernetesObject } from './objects.ts'
 import type { Resource } from './resources.ts'
 import { badRequest, expired } from './statuses.ts'
 import type { ListMeta } from './views.ts'
