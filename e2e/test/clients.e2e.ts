@@ -116,7 +116,7 @@ function requestsIn(log: string): string[] {
       (line) => JSON.parse(line) as { service: string; route: string; status: number; tokenVersion: number },
     )
     .map(({ service, route, status, tokenVersion }) => {
-      const by = service === 'container' ? 'container' : route === 'token' ? 'PUT' : `v${tokenVersion}`
-      return `${by} ${route} ${status}`
+      if (service === 'container') return `container ${status}`
+      return `${route === 'token' ? 'PUT' : `v${tokenVersion}`} ${route} ${status}`
     })
 }

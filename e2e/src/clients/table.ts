@@ -21,16 +21,22 @@ const COLUMNS = [
   ['container', 'container protocol'],
 ] as const
 
-/** The table of docs/clients.md, as Markdown. */
+/** The table of docs/clients.md, as Markdown with its columns aligned. */
 export function clientsTable(rows: readonly Row[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [
-    line(['client', 'version', ...COLUMNS.map(([, title]) => title)]),
-    line(['---', '---', ...COLUMNS.map(() => '---')]),
-    ...rows.map(({ name, version, cells }) =>
-      line([name, version, ...COLUMNS.map(([key]) => text(cells[key]))]),
-    ),
-  ].join('\n')
+  const cells = [
+    ['client', 'version', ...COLUMNS.map(([, title]) => title)],
+    ...rows.map((row) => [row.name, row.version, ...COLUMNS.map(([key]) => text(row.cells[key]))]),
+  ]
+  const widths = (cells[0] ?? []).map((_, column) =>
+    Math.max(...cells.map((line) => line[column]?.length ?? 0)),
+  )
+  const lines = cells.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
+  lines.splice(
+    1,
+    0,
+    widths.map((width) => '-'.repeat(width)),
+  )
+  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n')
 }
 
 function text(cell: Cell | undefined): string {
