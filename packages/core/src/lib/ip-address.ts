@@ -1,6 +1,7 @@
 import { isIP, isIPv4 } from 'node:net'
 import { IPv4, IPv4CidrRange, IPv6, IPv6CidrRange } from 'ip-num'
 import { CodedError } from './errors.ts'
+import { quoted } from './foreign-text.ts'
 
 declare const brand: unique symbol
 
@@ -28,7 +29,7 @@ export function toIpAddress(text: string): IpAddress | undefined {
 export function parseIpAddress(text: string): IpAddress {
   const address = toIpAddress(text)
   if (address === undefined) {
-    throw new CodedError('ADDRESS_INVALID', `${JSON.stringify(text)} is not an IPv4 or IPv6 address`)
+    throw new CodedError('ADDRESS_INVALID', `${quoted(text)} is not an IPv4 or IPv6 address`)
   }
   return address
 }
@@ -67,7 +68,7 @@ export function parseCidr(text: string): Cidr {
 const notRange = (text: string, cause?: unknown): CodedError<'ADDRESS_INVALID'> =>
   new CodedError(
     'ADDRESS_INVALID',
-    `${JSON.stringify(text)} is not an address range such as 10.0.0.0/8 or fd00::/8`,
+    `${quoted(text)} is not an address range such as 10.0.0.0/8 or fd00::/8`,
     { cause },
   )
 

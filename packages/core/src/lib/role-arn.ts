@@ -1,4 +1,5 @@
 import { CodedError } from './errors.ts'
+import { quoted } from './foreign-text.ts'
 
 /** The AWS partitions with the DNS suffix of each (botocore's partitions.json). */
 export const PARTITIONS = {
@@ -67,7 +68,7 @@ export function resolveRole(text: string, base: BaseArn | undefined): RoleArn {
   if (base === undefined) {
     throw new CodedError(
       'ARN_INVALID',
-      `role ${JSON.stringify(text)} is a short name, and no base ARN is known to complete it: write the full ARN or set --base-role-arn`,
+      `role ${quoted(text)} is a short name, and no base ARN is known to complete it: write the full ARN or set --base-role-arn`,
       { detail: { role: text } },
     )
   }
@@ -83,7 +84,7 @@ export function baseArnOfInstanceProfile(instanceProfileArn: string): BaseArn {
   if (account === undefined) {
     throw new CodedError(
       'ARN_INVALID',
-      `${JSON.stringify(instanceProfileArn)} is not an instance profile such as arn:aws:iam::123456789012:instance-profile/NAME`,
+      `${quoted(instanceProfileArn)} is not an instance profile such as arn:aws:iam::123456789012:instance-profile/NAME`,
     )
   }
   return parseBaseArn(`${account}:role/`)
@@ -107,8 +108,7 @@ function invalid(text: string, why: string): CodedError<'ARN_INVALID'> {
   const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text
   return new CodedError(
     'ARN_INVALID',
-    // Quoted as JSON: what pods' authors write must not put line breaks into a log.
-    `${JSON.stringify(shown)} is not an IAM role: ${why}; a right one is arn:aws:iam::123456789012:role/NAME`,
+    `${quoted(shown)} is not an IAM role: ${why}; a right one is arn:aws:iam::123456789012:role/NAME`,
     { detail: { role: shown } },
   )
 }

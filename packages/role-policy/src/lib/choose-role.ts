@@ -8,7 +8,7 @@ import {
 } from '@kube2iam-ts/core'
 import type { Context, Stop } from './context.ts'
 import type { DecisionInput, RoleSource } from './decision.ts'
-import { cut, quote, refuse, waitFor } from './refuse.ts'
+import { quote, refuse, shown, waitFor } from './refuse.ts'
 import type { Trace } from './trace.ts'
 
 export interface ChosenRole {
@@ -62,7 +62,7 @@ export function chooseRole(context: Context, input: DecisionInput, trace: Trace)
       'annotation-invalid',
       pod,
       `${named.where} cannot be used: ${error.message}`,
-      cut(named.text),
+      shown(named.text),
     )
   }
 }

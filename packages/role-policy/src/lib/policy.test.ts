@@ -114,7 +114,7 @@ describe('the role of a pod', () => {
     expect(decide({}, { pod: annotated(text) })).toMatchObject({
       kind: 'denied',
       code: 'annotation-invalid',
-      role: text,
+      role: text.replace('\n', '\\u000a'),
     })
   })
 
@@ -568,4 +568,44 @@ describe('every decision', () => {
       },
     })
   })
+})
+
+describe('what somebody else wrote', () => {
+  // A terminal acts upon the first, a reader is misled by the second, a log line ends at the third.
+  const nasty = 'x\u009b2K\u202ey\nz'
+  const long = 'k'.repeat(100_000)
+  const tagsKey = 'example.com/tags'
+  const tagged = (tags: object): PodIdentity =>
+    aPod({ annotations: { [key.role]: 'app', [tagsKey]: JSON.stringify(tags) } })
+
+  test.each<[string, PolicySettings, Partial<DecisionInput>]>([
+    ['as a role', {}, { pod: annotated(nasty) }],
+    ['as a long role', {}, { pod: annotated(long) }],
+    ['as a requested role', {}, { requested: nasty }],
+    [
+      'in the annotation of a namespace',
+      { namespaceRestrictions: 'enforce' },
+      { namespace: namespaced({ [key.allowedRoles]: JSON.stringify([nasty]) }) },
+    ],
+    ['as a tag of a wrong kind', { annotations: { sessionTags: tagsKey } }, { pod: tagged({ [nasty]: 1 }) }],
+    [
+      'as a long reserved tag',
+      { annotations: { sessionTags: tagsKey } },
+      { pod: tagged({ [`eks-${long}`]: '1' }) },
+    ],
+    [
+      'as an external ID',
+      {},
+      { pod: aPod({ annotations: { [key.role]: 'app', 'iam.amazonaws.com/external-id': nasty } }) },
+    ],
+  ])(
+    'is shown without moving, hiding or outgrowing the sentence around it: %s',
+    (_where, settings, input) => {
+      const decision = decide(settings, input)
+      if (decision.kind !== 'denied') throw new Error(decision.kind)
+      expect(decision.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+      expect(decision.role ?? '').not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+      expect(decision.message.length).toBeLessThan(1_000)
+    },
+  )
 })

@@ -1,4 +1,4 @@
-import type { PodIdentity } from '@kube2iam-ts/core'
+import { type PodIdentity, quoted, showable } from '@kube2iam-ts/core'
 import type { Denial, DenialCode, Missing, Wait } from './decision.ts'
 
 /** A denial whose sentence begins with the pod, so that a log line needs nothing else. */
@@ -12,8 +12,10 @@ export const sentenceOf = (denial: Denial, pod: PodIdentity): string =>
 
 export const waitFor = (missing: Missing): Wait => ({ kind: 'wait', for: missing })
 
-/** Text that somebody else wrote, as it may be shown: quoted, without control characters, and not without end. */
-export const quote = (text: string): string => JSON.stringify(cut(text))
+/** Text that somebody else wrote, as it may be shown: quoted, unable to move or hide what stands around it, and not without end. */
+export const quote = (text: string): string => quoted(cut(text))
 
-/** Text that somebody else wrote, but not without end. */
-export const cut = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}...` : text)
+/** The same without quotes. */
+export const shown = (text: string): string => showable(cut(text))
+
+const cut = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}...` : text)

@@ -1,3 +1,4 @@
+import { quote } from './refuse.ts'
 import type { Decision, ExplainedRule, Explanation } from './decision.ts'
 
 const MARKS: Record<ExplainedRule['outcome'], string> = {
@@ -13,7 +14,7 @@ const MARKS: Record<ExplainedRule['outcome'], string> = {
 export function renderExplanation({ pod, requested, decision, rules }: Explanation): string {
   const width = Math.max(...rules.map(({ rule }) => rule.length))
   return [
-    `pod ${pod}${requested === undefined ? '' : ` asking for ${JSON.stringify(requested)}`}: ${headline(decision)}`,
+    `pod ${pod}${requested === undefined ? '' : ` asking for ${quote(requested)}`}: ${headline(decision)}`,
     ...rules.map(({ rule, outcome, detail }) => `  ${MARKS[outcome]} ${rule.padEnd(width)}  ${detail}`),
     ...footnotes(decision),
     '',

@@ -1,6 +1,7 @@
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { compileGlob } from './glob.ts'
 import type { Matcher, PatternEngine } from './pattern-engine.ts'
+import { shown } from './refuse.ts'
 import { alternatives, splitTopLevel } from './regexp-parts.ts'
 
 /** Which roles are meant. Always matched whole, and part by part, so that no wildcard reaches from one part into another. */
@@ -57,7 +58,8 @@ export function parseRegexpPattern(text: string, engine: PatternEngine): ParsedP
     }
     return { kind: 'pattern', patterns }
   } catch (error) {
-    return invalid(error instanceof Error ? error.message : String(error))
+    // RE2 repeats the pattern in what it says.
+    return invalid(shown(error instanceof Error ? error.message : String(error)))
   }
 }
 

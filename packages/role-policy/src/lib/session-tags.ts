@@ -1,4 +1,5 @@
 import type { PodIdentity } from '@kube2iam-ts/core'
+import { quote } from './refuse.ts'
 import type { SessionScope } from './settings.ts'
 
 /** Session tags, or why STS would refuse them. */
@@ -44,9 +45,9 @@ export function parseAuthorTags(text: string): SessionTags {
   }
   const tags: [string, string][] = []
   for (const [key, value] of Object.entries(parsed)) {
-    if (typeof value !== 'string') return invalid(`the value of ${JSON.stringify(key)} is not a string`)
+    if (typeof value !== 'string') return invalid(`the value of ${quote(key)} is not a string`)
     if (/^(?:kubernetes|eks)-/i.test(key))
-      return invalid(`${JSON.stringify(key)} is reserved for facts of the cluster`)
+      return invalid(`${quote(key)} is reserved for facts of the cluster`)
     tags.push([key, value])
   }
   return checkTags(Object.fromEntries(tags))
@@ -59,7 +60,7 @@ export function checkTags(tags: Readonly<Record<string, string>>): SessionTags {
     return invalid(`there are ${entries.length} tags, and STS takes ${MOST_TAGS}`)
   const seen = new Set<string>()
   for (const [key, value] of entries) {
-    const shown = JSON.stringify(key.slice(0, 128))
+    const shown = quote(key)
     if (!KEY.test(key)) return invalid(`tag key ${shown} is not 1-128 characters of those that STS takes`)
     if (/^aws:/i.test(key)) return invalid(`tag key ${shown} is reserved for AWS`)
     if (!VALUE.test(value))
