@@ -9,6 +9,8 @@ import { cpuMsOf, memoryOf, type Table } from './table.ts'
 
 const SECONDS = Number(process.env['KUBE2IAM_BENCH_SECONDS'] ?? 60)
 const SESSIONS_WITHIN_MS = 60_000
+/** The agent gives back what its start has left twenty seconds after it. */
+const SETTLED_MS = 22_000
 const LOAD = fileURLToPath(new URL('footprint/load.ts', import.meta.url))
 
 /** What the agent of a full node costs that node: started as the image starts it, in a process of its own. */
@@ -43,7 +45,7 @@ async function measure(world: World, agent: RunningAgent): Promise<Table> {
   const listening = (await agent.logged('listening')) - startedAt
   const readyAt = await agent.logged('ready')
   await untilSessions(agent)
-  await delay(5_000)
+  await delay(SETTLED_MS)
   const idle = memoryOf(pid)
   const before = cpuMsOf(pid)
   await delay(SECONDS * 1_000)

@@ -2,6 +2,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import type { Agent, AgentSettings, BoundAddresses, LogLevel } from '@kube2iam-ts/agent-runtime'
 import { isCoded } from '@kube2iam-ts/core'
 import { createLogging, type Logging } from './logging.ts'
+import { settleMemory } from './settle-memory.ts'
 import { type Environment, wire } from './wire.ts'
 
 /** Kubernetes kills what has not stopped after its grace period; who asked for 5 s gets an end within 5 s. */
@@ -54,6 +55,7 @@ async function runLogged(
   }
   if (settings.portsFile !== undefined) await writePorts(settings.portsFile, addresses)
 
+  settleMemory()
   const why = await stopped
   const late = setTimeout(() => {
     log.write('error', 'the agent did not stop in time', { withinMs: STOP_MS })

@@ -7,7 +7,11 @@ import type { World } from './world.ts'
 export const BUNDLE = fileURLToPath(new URL('../../../apps/agent/dist/main.cjs', import.meta.url))
 
 /** What deploy/container/Dockerfile starts it with. */
-export const NODE_FLAGS = ['--max-semi-space-size=4', '--max-old-space-size=64', '--liftoff-only']
+export const NODE_FLAGS = process.env['KUBE2IAM_BENCH_NODE_FLAGS']?.split(' ') ?? [
+  '--max-semi-space-size=4',
+  '--max-old-space-size=64',
+  '--liftoff-only',
+]
 
 export interface RunningAgent {
   readonly pid: number
