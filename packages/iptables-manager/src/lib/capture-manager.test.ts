@@ -122,7 +122,7 @@ describe('without nftables to hold the second guard', () => {
     const { manager, netfilter, clock } = setUp({}, { programs })
     await manager.start()
     netfilter.run('iptables', '-t', 'mangle', '-F')
-    await clock.advance(12_000)
+    await clock.advance(22_000)
     expect(netfilter.send({ ...ask, protocol: 'udp' })).toEqual({ fate: 'dropped' })
   })
 })

@@ -67,8 +67,10 @@ export interface CaptureManager {
 const SETTLE_MS = 30
 /** Pods are born in bursts too, and each costs a look at the routes. */
 const SETTLE_PODS_MS = 500
+/** How often other backends are looked at for what an earlier instance put back there before it went. */
+const SWEEP_MS = 300_000
 /** The legacy tables tell nothing of changes: between full looks only their hooks are compared, this much apart at most. */
-const FULL_POLL_MS = 10_000
+const FULL_POLL_MS = 20_000
 
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
@@ -120,7 +122,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
 
   /** An earlier instance may have used another backend, and may still put its rules back until it is gone. */
   const sweep = async (reason: LookReason, signal: AbortSignal): Promise<void> => {
-    if (reason !== 'start' && clock.monotonic() - sweptAt < fullIntervalMs) return
+    if (reason !== 'start' && clock.monotonic() - sweptAt < SWEEP_MS) return
     sweptAt = clock.monotonic()
     await keeper.sweep(signal)
   }

@@ -142,9 +142,10 @@ export function createRuleKeeper({
     signal?: AbortSignal,
     onlyIf?: (latest: Owner | undefined) => boolean,
   ) => {
-    const tables = emptied(tablesOf(backend, await probe(backend, signal), []))
+    const full = tablesOf(backend, await probe(backend, signal), [])
+    if (onlyIf !== undefined && !onlyIf(latestOwner(await backend.observe(full, signal)))) return []
+    const tables = emptied(full)
     const observed = await backend.observe(tables, signal)
-    if (onlyIf !== undefined && !onlyIf(latestOwner(observed))) return []
     const steps = planRemoval(tables, observed, owner)
     await backend.apply(steps, signal)
     return steps
