@@ -39,7 +39,8 @@ async function askBySdk(
 ): Promise<PodResult> {
   let credentials
   try {
-    credentials = await fromInstanceMetadata()()
+    // One more try, by the SDK's own option: a busy machine may take longer than the second that it waits.
+    credentials = await fromInstanceMetadata({ maxRetries: 1 })()
   } catch (error) {
     const tookMs = elapsed()
     const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined

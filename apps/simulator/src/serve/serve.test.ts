@@ -60,7 +60,7 @@ const metadata = (): string => (exported['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ??
 test('the SDK finds the pod’s credentials by what is exported', async () => {
   process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = metadata()
   process.env['AWS_EC2_METADATA_V1_DISABLED'] = 'false'
-  const credentials = await fromInstanceMetadata()()
+  const credentials = await fromInstanceMetadata({ maxRetries: 10 })()
   expect(credentials.accessKeyId).toMatch(/^ASIA/)
   expect((await get(`${metadata()}${roles}`, '127.0.0.1')).body).toBe('mine')
 })
