@@ -57,7 +57,12 @@ const memoryMiB = (pods: number, sessions: number): number =>
 
 const EVENT = { want: 0, arrive: 1, churn: 2, restart: 3, zoneLost: 4 } as const
 
-/** Simulates a fleet. Pure: the same options give the same result, but for `tookMs`. */
+/**
+ * Simulates a fleet. Pure: the same options give the same result, but for `tookMs`.
+ *
+ * One closure over typed arrays on purpose: thirty million events of a large fleet's day pass through here, and every
+ * object or call between them costs seconds.
+ */
 export function simulateFleet(options: FleetOptions, clock: () => number = () => 0): FleetResult {
   const began = clock()
   const { nodes, hours, sessionDurationMs, stsLatencyMs, sessionScope } = options
