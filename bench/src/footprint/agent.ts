@@ -6,12 +6,14 @@ import type { World } from './world.ts'
 
 export const BUNDLE = fileURLToPath(new URL('../../../apps/agent/dist/main.cjs', import.meta.url))
 
-/** What deploy/container/Dockerfile starts it with. */
-export const NODE_FLAGS = process.env['KUBE2IAM_BENCH_NODE_FLAGS']?.split(' ') ?? [
-  '--max-semi-space-size=4',
-  '--max-old-space-size=64',
-  '--liftoff-only',
-]
+const DOCKERFILE = fileURLToPath(new URL('../../../deploy/container/Dockerfile', import.meta.url))
+
+/** What the image starts node with; others where `KUBE2IAM_BENCH_NODE_FLAGS` names them, to compare. */
+export const NODE_FLAGS: readonly string[] =
+  process.env['KUBE2IAM_BENCH_NODE_FLAGS']?.split(' ') ??
+  [...(/^ENTRYPOINT (.*)$/m.exec(readFileSync(DOCKERFILE, 'utf8'))?.[1] ?? '').matchAll(/"(--[^"]+)"/g)].map(
+    ([, flag = '']) => flag,
+  )
 
 export interface RunningAgent {
   readonly pid: number
