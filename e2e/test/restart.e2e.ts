@@ -7,7 +7,15 @@ import { mustSkip } from '../src/lab/requirements.ts'
 import { type Load, startLoad } from '../src/load/load.ts'
 import { startWorld, type World } from '../src/world/world.ts'
 
-describe.skipIf(mustSkip('restarts under load'))('restarts under load', () => {
+const ARGS = ['--imds-tokens=required', '--pod-request-rate=100000']
+
+// A roll-out under load. When a listener closes, Linux resets what is in its accept queue, unless
+// net.ipv4.tcp_migrate_req hands it to the other listener on the port (Documentation/networking/ip-sysctl.rst). The
+// agent closes right after an empty poll, which leaves microseconds; with the sysctl it is none.
+describe.skipIf(mustSkip('restarts under load')).each([
+  { migrate: 1, tolerated: 0 },
+  { migrate: 0, tolerated: 0.002 },
+])('three restarts under load, net.ipv4.tcp_migrate_req=$migrate', ({ migrate, tolerated }) => {
   let lab: Lab
   let world: World
   let load: Load
@@ -15,36 +23,33 @@ describe.skipIf(mustSkip('restarts under load'))('restarts under load', () => {
 
   beforeAll(async () => {
     lab = await createLab()
+    await lab.node.sysctl(`net.ipv4.tcp_migrate_req=${migrate}`)
     world = await startWorld(lab)
     await furnish(world, ['reader'])
     const pod = await runPod(lab, world, 'reader', { role: 'reader' })
-    agent = await startAgent(lab, world, { args: ['--imds-tokens=required', '--pod-request-rate=100000'] })
+    agent = await startAgent(lab, world, { args: ARGS })
     load = await startLoad(pod, 'reader')
   })
   afterAll(() => lab?.close())
 
   test.each([1, 2, 3])('restart %i: the new agent starts beside the old one, which then stops', async () => {
-    await delay(500)
-    const before = await load.report()
-    const next = await startAgent(lab, world, {
-      args: ['--imds-tokens=required', '--pod-request-rate=100000'],
-    })
     await delay(300)
+    const before = await load.report()
+    const next = await startAgent(lab, world, { args: ARGS })
+    await delay(200)
     agent.kill('SIGTERM')
     expect(await agent.ended).toMatchObject({ code: 0 })
     agent = next
-    await delay(500)
-    const after = await load.report()
-    expect(after.requests - before.requests).toBeGreaterThan(100)
-    expect(after.failures).toEqual([])
+    await delay(300)
+    expect((await load.report()).requests - before.requests).toBeGreaterThan(100)
   })
 
-  test('nothing failed in all of it', async () => {
-    const report = await load.report()
+  test(`no more than ${tolerated * 100} % of the requests failed`, async () => {
+    const { requests, repeated, failures, failureCount } = await load.report()
     await load.stop()
-    console.log(
-      `restarts under load: ${report.requests} requests, ${report.repeated} sent again, ${report.failureCount} failed`,
-    )
-    expect(report.failureCount).toBe(0)
+    console.log(`restarts under load: ${requests} requests, ${repeated} sent again, ${failureCount} failed`)
+    expect(failureCount / requests, JSON.stringify(failures)).toBeLessThanOrEqual(tolerated)
+    // What fails at all is a connection that the kernel reset before anybody had accepted it.
+    expect(failures.filter(({ error }) => error !== 'read ECONNRESET')).toEqual([])
   })
 })
