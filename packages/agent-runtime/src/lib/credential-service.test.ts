@@ -1,4 +1,4 @@
-import { parseIpAddress, type PodIdentity, Secret } from '@kube2iam-ts/core'
+import { parseBaseArn, parseIpAddress, type PodIdentity, Secret } from '@kube2iam-ts/core'
 import { aNamespace, aPod, collectReports, createFakeClock } from '@kube2iam-ts/core/testing'
 import type { Broker, BrokerAnswer } from '@kube2iam-ts/credential-broker'
 import type { Lookup } from '@kube2iam-ts/pod-registry'
@@ -42,7 +42,10 @@ function setUp(first: PodIdentity) {
   const service = createCredentialService({
     registry: { lookup, waitFor: async () => lookup() },
     policy: (() => {
-      const policy = createPolicy({ namespaceRestrictions: 'enforce' })
+      const policy = createPolicy({
+        base: parseBaseArn('arn:aws:iam::123456789012:role/'),
+        namespaceRestrictions: 'enforce',
+      })
       return () => policy
     })(),
     broker,
