@@ -108,3 +108,12 @@ test('a forgotten key is told apart from a forgery', () => {
   expect(one.tokens.verify(token, address, one.pod('b'))).toEqual({ kind: 'invalid', why: 'not-yours' })
   expect(one.tokens.verify('INVALID', address, one.pod('a'))).toEqual({ kind: 'invalid', why: 'malformed' })
 })
+
+test('a token is good at its own address only, also of a pod that has two', () => {
+  const { tokens, pod } = open()
+  const token = tokens.issue(address, pod('a'), 300)
+  expect(tokens.verify(token, parseIpAddress('fd00::1'), pod('a'))).toEqual({
+    kind: 'invalid',
+    why: 'not-yours',
+  })
+})
