@@ -26,6 +26,9 @@ const REPEAT_MS = 600_000
 /** What one node may write in a burst, and how soon it may write one more: client-go's order of magnitude. */
 const BURST = 25
 const REFILL_MS = 2_000
+/** Different things about one object in that time: who can make messages differ cannot make them many. */
+const MOST_OF_ONE = 5
+/** Objects that are remembered. */
 const MOST_REMEMBERED = 1_000
 const MOST_WAITING = 100
 const WRITE_MS = 5_000
@@ -35,8 +38,10 @@ const WRITE_MS = 5_000
  * it may not have makes one event in ten minutes.
  */
 export function createObjectEvents({ recorder, clock, report }: ObjectEventsOptions): ObjectEvents {
-  const takenAt = new Map<string, { readonly uid: string; readonly at: number }>()
-  const queue: EventNote[] = []
+  /** By object: what was taken for it, and when. */
+  const taken = new Map<string, Map<string, number>>()
+  /** One for each object, so that none keeps the others waiting. */
+  const queue = new Map<string, EventNote>()
   const stop = new AbortController()
   let tokens = BURST
   let refilledAt = clock.monotonic()
@@ -45,23 +50,24 @@ export function createObjectEvents({ recorder, clock, report }: ObjectEventsOpti
   function record(note: EventNote): void {
     if (recorder === undefined || stop.signal.aborted) return
     const uid = note.subject.uid ?? note.subject.name
-    const key = `${uid}\n${note.reason}\n${note.message}`
-    const before = takenAt.get(key)
     const now = clock.monotonic()
-    if (before !== undefined && now - before.at < REPEAT_MS) return
-    if (queue.length >= MOST_WAITING) return report({ kind: 'event-dropped', reason: note.reason })
-    const oldest = takenAt.size >= MOST_REMEMBERED ? takenAt.keys().next().value : undefined
-    if (oldest !== undefined) takenAt.delete(oldest)
-    takenAt.delete(key)
-    takenAt.set(key, { uid, at: now })
-    queue.push(note)
-    running ??= drain(recorder).finally(() => {
-      running = undefined
-    })
+    const said = taken.get(uid) ?? new Map<string, number>()
+    for (const [key, at] of said) if (now - at >= REPEAT_MS) said.delete(key)
+    const key = `${note.reason}\n${note.message}`
+    if (said.has(key)) return
+    if (said.size >= MOST_OF_ONE || queue.has(uid) || queue.size >= MOST_WAITING) {
+      return report({ kind: 'event-dropped', reason: note.reason })
+    }
+    const oldest = taken.size >= MOST_REMEMBERED ? taken.keys().next().value : undefined
+    if (oldest !== undefined) taken.delete(oldest)
+    taken.delete(uid)
+    taken.set(uid, said.set(key, now))
+    queue.set(uid, note)
+    running ??= drain(recorder)
   }
 
   async function drain(to: EventRecorder): Promise<void> {
-    for (let note = queue.shift(); note !== undefined; note = queue.shift()) {
+    for (let note = next(); note !== undefined; note = next()) {
       if (!(await budget())) return
       const late = new AbortController()
       const cancel = clock.after(WRITE_MS, () => late.abort())
@@ -78,6 +84,14 @@ export function createObjectEvents({ recorder, clock, report }: ObjectEventsOpti
         cancel()
       }
     }
+    // In the same step as the look that found nothing: whatever is recorded from here on begins anew.
+    running = undefined
+  }
+
+  function next(): EventNote | undefined {
+    const [first] = queue
+    if (first !== undefined) queue.delete(first[0])
+    return first?.[1]
   }
 
   /** Waits for the budget; false when the agent stops meanwhile. */
@@ -100,11 +114,11 @@ export function createObjectEvents({ recorder, clock, report }: ObjectEventsOpti
   return {
     record,
     forget(uid) {
-      for (const [key, entry] of takenAt) if (entry.uid === uid) takenAt.delete(key)
+      taken.delete(uid)
     },
     async close() {
       stop.abort()
-      queue.length = 0
+      queue.clear()
       await running
     },
   }

@@ -52,14 +52,14 @@ test('a pod that asks for a thousand roles by name makes one line, one record, o
   expect(await registry.metrics()).toContain('kube2iam_denials_total{code="role-mismatch"} 1000')
 })
 
-test('the next pod is heard while one is loud, and the loud one again after a minute', () => {
+test('the next pod is heard while one is loud, and the loud one again after a minute', async () => {
   const { clock, records, report } = setUp()
   for (let index = 0; index < 5_000; index += 1) {
     report({ kind: 'denied', pod: aPod({ name: 'loud' }), denial: mismatch(`r${index}`), by: 'request' })
   }
   report({ kind: 'denied', pod: aPod({ name: 'quiet' }), denial: mismatch('x'), by: 'request' })
   expect(records.map(({ pod }) => pod)).toEqual(['default/loud', 'default/quiet'])
-  void clock.advance(60_000)
+  await clock.advance(60_000)
   report({ kind: 'denied', pod: aPod({ name: 'loud' }), denial: mismatch('x'), by: 'request' })
   expect(records).toHaveLength(3)
 })

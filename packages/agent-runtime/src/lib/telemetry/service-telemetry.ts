@@ -23,6 +23,9 @@ const EVENT_REASONS: Readonly<Record<DenialCode, string | undefined>> = {
 
 /** The same thing about the same pod is logged again at most this often; metrics count every time. */
 const REPEAT_MS = 60_000
+/** Different things about one pod in that time. */
+const MOST_OF_ONE = 10
+/** Pods of which is remembered what was said: more than a node runs. */
 const MOST_REMEMBERED = 2_000
 
 /** Refusals and doubts of the credential service as lines, metrics, audit records and events on the pods. */
@@ -30,22 +33,14 @@ export function createServiceTelemetry(
   { log, metrics, audit, objectEvents }: Output,
   { clock, clusterName }: { readonly clock: Clock; readonly clusterName: string | undefined },
 ): Report<CredentialServiceEvent> {
-  const saidAt = new Map<string, number>()
-  const isNews = (key: string): boolean => {
-    const now = clock.monotonic()
-    const before = saidAt.get(key)
-    if (before !== undefined && now - before < REPEAT_MS) return false
-    if (saidAt.size >= MOST_REMEMBERED) saidAt.clear()
-    saidAt.set(key, now)
-    return true
-  }
+  const isNews = createNews(clock)
 
   return (event) => {
     switch (event.kind) {
       case 'denied': {
         const { pod, denial } = event
         if (event.by === 'request') metrics.denials.inc({ code: denial.code })
-        if (!isNews(`${pod.uid} ${denial.code} ${denial.message}`)) return
+        if (!isNews(pod.uid, denial.code)) return
         const { code, message, role } = denial
         log.write(code === 'no-role' ? 'info' : 'warn', 'role denied', { ...who(pod), code, message, role })
         audit({
@@ -73,13 +68,13 @@ export function createServiceTelemetry(
       case 'would-deny': {
         const { pod, denial } = event
         metrics.wouldDeny.inc({ code: denial.code })
-        if (!isNews(`${pod.uid} would ${denial.code} ${denial.message}`)) return
+        if (!isNews(pod.uid, `would ${denial.code}`)) return
         const { code, message, role } = denial
         return log.write('warn', 'role would be denied by enforce', { ...who(pod), code, message, role })
       }
       case 'warned': {
         const { pod, message } = event
-        if (!isNews(`${pod.uid} warned ${message}`)) return
+        if (!isNews(pod.uid, `warned ${message}`)) return
         return log.write('warn', 'session is not as wished', { ...who(pod), message })
       }
       case 'sts-refused':
@@ -94,7 +89,7 @@ export function createServiceTelemetry(
       case 'pod-ambiguous': {
         metrics.podAmbiguous.inc()
         const pods = event.pods.map((pod) => `${pod.namespace}/${pod.name}`)
-        if (!isNews(`ambiguous ${pods.join(' ')}`)) return
+        if (!isNews(event.pods[0]?.uid ?? '', `ambiguous ${pods.join(' ')}`)) return
         for (const pod of event.pods) {
           objectEvents.record({
             subject: aboutPod(pod),
@@ -115,6 +110,25 @@ export function createServiceTelemetry(
       default:
         return event satisfies never
     }
+  }
+}
+
+/**
+ * Whether something was not yet said of a pod lately. What a pod's own request says is no part of `what`: it would
+ * decide how much is written about it, and with that how soon the disk is full and whom nobody hears.
+ */
+function createNews(clock: Clock): (uid: string, what: string) => boolean {
+  const saidOf = new Map<string, Map<string, number>>()
+  return (uid, what) => {
+    const now = clock.monotonic()
+    const said = saidOf.get(uid) ?? new Map<string, number>()
+    for (const [key, at] of said) if (now - at >= REPEAT_MS) said.delete(key)
+    if (said.has(what) || said.size >= MOST_OF_ONE) return false
+    const oldest = saidOf.size >= MOST_REMEMBERED ? saidOf.keys().next().value : undefined
+    if (oldest !== undefined) saidOf.delete(oldest)
+    saidOf.delete(uid)
+    saidOf.set(uid, said.set(what, now))
+    return true
   }
 }
 
