@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { parseBaseArn, resolveRole } from '@kube2iam-ts/core'
+import { describe, expect, test } from 'vitest'
 import { namespaceReducer, podReducer, serviceAccountReducer } from './from-kubernetes.ts'
 
 const whole = {
@@ -84,5 +85,29 @@ test('namespaces and service accounts keep the named annotations', () => {
     namespace: 'ns',
     name: 'team',
     annotations: { allowed: '[]' },
+  })
+})
+
+describe('a value that is longer than what is read', () => {
+  const annotated = (length: number) => ({
+    metadata: { ...whole.metadata, annotations: { role: 'x'.repeat(length), other: 'kept' } },
+  })
+
+  test.each([
+    ['a pod', podReducer(['role', 'other']), 4096],
+    ['a service account', serviceAccountReducer(['role', 'other']), 4096],
+    ['a namespace', namespaceReducer(['role', 'other']), 65_536],
+  ])('of %s is not kept, and what takes its place is no shorter value', (_, reduce, longest) => {
+    expect(reduce(annotated(longest))?.annotations).toEqual({ role: 'x'.repeat(longest), other: 'kept' })
+    const tooLong = reduce(annotated(longest + 1))?.annotations
+    expect(tooLong).toEqual({ role: `** longer than ${longest} characters **`, other: 'kept' })
+    expect(reduce(annotated(250_000))?.annotations).toEqual(tooLong)
+  })
+
+  test('takes its place in a form that no reader of annotations can use', () => {
+    const { role = '' } = podReducer(['role'])(annotated(250_000))?.annotations ?? {}
+    expect(() => JSON.parse(role)).toThrow(SyntaxError)
+    expect(() => new RegExp(role)).toThrow(SyntaxError)
+    expect(() => resolveRole(role, parseBaseArn('arn:aws:iam::123456789012:role/'))).toThrow('neither')
   })
 })

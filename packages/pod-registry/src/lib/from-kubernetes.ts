@@ -10,6 +10,13 @@ import {
 /** Reduces a pod's JSON to what the agent keeps; `undefined` for what is no pod. */
 export type Reduce<Item> = (object: unknown) => Item | undefined
 
+/**
+ * How long a value may be to be kept. A role's ARN has at most 600 characters and an external ID 1,224; session tags and
+ * a namespace's list of roles are longer. Kubernetes takes 256 KiB on one object, and an object costs its author nothing.
+ */
+const LONGEST_VALUE = 4096
+const LONGEST_NAMESPACE_VALUE = 65_536
+
 const NO_ANNOTATIONS: Readonly<Record<string, string>> = Object.freeze({})
 const PHASES = new Set<string>(['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'])
 
@@ -32,7 +39,7 @@ export function podReducer(annotationKeys: readonly string[]): Reduce<PodIdentit
       phase: phase !== undefined && PHASES.has(phase) ? (phase as PodPhase) : 'Unknown',
       createdAt: new Date(metadata.creationTimestamp ?? 0),
       deletedAt: metadata.deletionTimestamp === undefined ? undefined : new Date(metadata.deletionTimestamp),
-      annotations: pick(metadata.annotations, annotationKeys),
+      annotations: pick(metadata.annotations, annotationKeys, LONGEST_VALUE),
     }
   }
 }
@@ -42,7 +49,10 @@ export function namespaceReducer(annotationKeys: readonly string[]): Reduce<Name
   return (object) => {
     const { metadata } = object as PodJson
     if (metadata?.name === undefined) return undefined
-    return { name: metadata.name, annotations: pick(metadata.annotations, annotationKeys) }
+    return {
+      name: metadata.name,
+      annotations: pick(metadata.annotations, annotationKeys, LONGEST_NAMESPACE_VALUE),
+    }
   }
 }
 
@@ -55,7 +65,7 @@ export function serviceAccountReducer(annotationKeys: readonly string[]): Reduce
     return {
       namespace: intern(metadata.namespace),
       name: metadata.name,
-      annotations: pick(metadata.annotations, annotationKeys),
+      annotations: pick(metadata.annotations, annotationKeys, LONGEST_VALUE),
     }
   }
 }
@@ -91,6 +101,7 @@ function addressesOf(status: PodJson['status']): IpAddress[] {
 function pick(
   annotations: Readonly<Record<string, string>> | undefined,
   keys: readonly string[],
+  longest: number,
 ): Readonly<Record<string, string>> {
   if (annotations === undefined) return NO_ANNOTATIONS
   let picked: Record<string, string> | undefined
@@ -98,10 +109,17 @@ function pick(
     const value = Object.hasOwn(annotations, key) ? annotations[key] : undefined
     if (typeof value !== 'string') continue
     picked ??= {}
-    picked[key] = value
+    picked[key] = value.length > longest ? tooLong(longest) : value
   }
   return picked ?? NO_ANNOTATIONS
 }
+
+/**
+ * What takes the place of a value that is too long. It must end as a denial: a value cut short, or left out, might mean
+ * another role or no restriction. This is no role, no external ID, no JSON and, by its first character, no regular
+ * expression.
+ */
+const tooLong = (longest: number): string => `** longer than ${longest} characters **`
 
 /** One copy of each text that many pods share, bounded: a cluster has few nodes, namespaces and service accounts. */
 function createInterner(limit = 10_000): (text: string) => string {

@@ -48,6 +48,27 @@ test.each([
   expect(() => split(text)).toThrow(expect.objectContaining({ code: 'FEED_LIST_FAILED', retryable: true }))
 })
 
+// etcd takes 1.5 MiB of an object by default, and JSON writes a character of one byte with six where it is escaped.
+const LARGEST = `{"a":"${'\\u003c'.repeat(1.5 * 1024 * 1024)}"}`
+
+test('the largest object that an API server hands out is read, in whatever pieces it comes', () => {
+  const pieces = Array.from({ length: LARGEST.length / 65_536 }, () => 65_536)
+  expect(split(`{"items":[${LARGEST},{"b":1}]}`, pieces).items).toEqual([
+    { a: '<'.repeat(1.5 * 1024 * 1024) },
+    { b: 1 },
+  ])
+})
+
+test('of an item that does not end no more than 16 MiB are held', () => {
+  const splitter = createListSplitter(() => {})
+  const megabyte = Buffer.alloc(1024 * 1024, 'a')
+  splitter.write(Buffer.from('{"items":[{"a":"'))
+  for (let written = 0; written < 15; written += 1) splitter.write(megabyte)
+  expect(() => splitter.write(megabyte)).toThrow(
+    expect.objectContaining({ code: 'FEED_LIST_FAILED', message: expect.stringContaining('larger') }),
+  )
+})
+
 describe('for any list, written in any way and arriving in any pieces', () => {
   const trickyText = fc.oneof(
     fc.string({ unit: 'grapheme' }),

@@ -36,3 +36,17 @@ test('an end in the middle of a line says nothing of that line', async () => {
 test('a line that is no JSON ends the watch as FEED_WATCH_FAILED', async () => {
   await expect(linesOf('<html>\n')).rejects.toMatchObject({ code: 'FEED_WATCH_FAILED', retryable: true })
 })
+
+test('of a line that does not end no more than 16 MiB are held', async () => {
+  const megabyte = Buffer.alloc(1024 * 1024, 'a')
+  let given = 0
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    for (; given < 100; given += 1) yield megabyte
+  }
+  const first = watchLines(endless()).next()
+  await expect(first).rejects.toMatchObject({
+    code: 'FEED_WATCH_FAILED',
+    message: expect.stringContaining('larger'),
+  })
+  expect(given).toBe(16)
+})
