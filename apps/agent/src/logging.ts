@@ -1,4 +1,5 @@
 import type { Log, LogFields, LogLevel } from '@kube2iam-ts/agent-runtime'
+import { quoted } from '@kube2iam-ts/core'
 import pino from 'pino'
 
 export interface LoggingOptions {
@@ -12,9 +13,12 @@ export interface Logging {
   flush(): void
 }
 
+/** What may wait for whoever reads the log; later lines are lost while nobody does, rather than the node's memory. */
+const MOST_WAITING_CHARACTERS = 1_048_576
+
 /** Lines on standard error, by the keys that logrus uses (`time`, `level`, `msg`), so that existing parsers go on working. */
 export function createLogging({ format, level }: LoggingOptions): Logging {
-  const destination = pino.destination({ dest: 2, sync: false })
+  const destination = pino.destination({ dest: 2, sync: false, maxLength: MOST_WAITING_CHARACTERS })
   const stream =
     format === 'json' ? destination : { write: (line: string) => destination.write(toText(line)) }
   const logger = pino(
@@ -48,5 +52,5 @@ export function toText(line: string): string {
 function textOf(value: unknown): string {
   const text = typeof value === 'string' ? value : JSON.stringify(value)
   // What needs no quotes in logrus, plus the colon of times and addresses.
-  return /^[\w./@^+:-]+$/.test(text) && typeof value !== 'object' ? text : JSON.stringify(text)
+  return /^[\w./@^+:-]+$/.test(text) && typeof value !== 'object' ? text : quoted(text)
 }
