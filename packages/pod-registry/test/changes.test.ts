@@ -40,6 +40,22 @@ test('subscribers hear of pods that are bound, changed and gone, when lookups al
   await close()
 })
 
+test('a pod without an address of its own is gone too: by a token it may have got something', async () => {
+  const host = aPod({ name: 'host', addresses: ['10.1.0.1'], hostNetwork: true })
+  const early = aPod({ name: 'early', addresses: [], phase: 'Pending' })
+  const job = aPod({ name: 'job', addresses: ['10.1.0.1'], hostNetwork: true })
+  const { registry, pods, settle, close } = await startSynced([host, early, job])
+  const heard: string[] = []
+  registry.onChange((change) => heard.push(short(change)))
+  pods.delete(host)
+  pods.delete(early)
+  pods.upsert({ ...job, phase: 'Succeeded' })
+  pods.delete(job)
+  await settle()
+  expect(heard).toEqual(['gone host', 'gone early', 'gone job'])
+  await close()
+})
+
 test('a list that replaces everything tells the differences, and no moment is empty', async () => {
   const kept = aPod({ name: 'kept', addresses: ['10.0.0.1'] })
   const { registry, pods, settle, who, close } = await startSynced([

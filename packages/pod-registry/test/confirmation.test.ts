@@ -46,6 +46,26 @@ describe('direct confirmation (in place of jtblin/kube2iam’s --resolve-duplica
     await close()
   })
 
+  test('says which addresses are in doubt: those that nobody has asked about within the last second', async () => {
+    const { confirm } = source(() => ({ pods: [fresh] }))
+    const { registry, pods, waitFor, settle, clock, close } = await startSynced([old], { confirm })
+    const inDoubt = (): boolean => registry.isInDoubt(ip(X))
+    expect(inDoubt()).toBe(false)
+    pods.stale()
+    await settle()
+    expect(inDoubt()).toBe(true)
+    await waitFor(X, 900)
+    expect(inDoubt()).toBe(false)
+    await clock.advance(1_000)
+    expect(inDoubt()).toBe(true)
+    await close()
+    const nobody = await startSynced([old])
+    nobody.pods.stale()
+    await nobody.settle()
+    expect(nobody.registry.isInDoubt(ip(X))).toBe(false)
+    await nobody.close()
+  })
+
   test('when touch is lost and the question fails, bound pods are served on', async () => {
     const { confirm } = source(() => new Error('no API server'))
     const { pods, waitFor, settle, close } = await startSynced([old], { confirm })

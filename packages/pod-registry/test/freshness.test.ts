@@ -26,6 +26,21 @@ test('beyond the limit bound pods are served on, and what is not bound is refuse
   await close()
 })
 
+test('out of touch, a pod that should have ended by now is not vouched for any more', async () => {
+  const { clock, registry, who, pods, settle, close } = await startSynced([web])
+  pods.upsert({ ...web, deletedAt: new Date(clock.now() + 30_000) })
+  await settle()
+  pods.stale()
+  await clock.advance(29_999)
+  expect(who(BOUND)).toBe('web')
+  await clock.advance(1)
+  expect(who(BOUND)).toBe('stale')
+  pods.progress()
+  await settle()
+  expect([registry.freshness().feeds.pods?.lost, who(BOUND)]).toEqual([false, 'web'])
+  await close()
+})
+
 test('events and bookmarks are progress; lost touch and a watch that merely stands again are not', async () => {
   const { clock, registry, pods, settle, close } = await startSynced([web])
   const age = (): number => registry.freshness().ageMs

@@ -1,6 +1,6 @@
 import { aPod } from '@kube2iam-ts/core/testing'
 import { expect, test } from 'vitest'
-import { ip, startSynced } from './following.ts'
+import { ip, nameOf, startSynced } from './following.ts'
 
 // Each name ends with the public issue that shows what happens without the rule.
 
@@ -47,8 +47,25 @@ test('a pending pod with an address counts: its init containers ask (jtblin/kube
 test('a host-network pod never owns the address of its node (jtblin/kube2iam#184, #266)', async () => {
   const proxy = aPod({ name: 'kube-proxy', addresses: ['10.1.0.1'], hostNetwork: true })
   const { who, registry, close } = await startSynced([proxy])
-  expect(who('10.1.0.1')).toBe('unknown')
+  expect(who('10.1.0.1')).toBe('node')
   expect([...registry.pods()].map(({ name }) => name)).toEqual(['kube-proxy'])
+  await close()
+})
+
+test('the address of the node is known by its host-network pods, at once and until the last one is gone', async () => {
+  const proxy = aPod({ name: 'kube-proxy', addresses: ['10.1.0.1', 'fd00::1'], hostNetwork: true })
+  const exporter = aPod({ name: 'exporter', addresses: ['10.1.0.1'], hostNetwork: true })
+  const { who, waitFor, pods, settle, clock, close } = await startSynced([proxy, exporter])
+  expect([who('10.1.0.1'), who('fd00::1'), who(X)]).toEqual(['node', 'node', 'unknown'])
+  expect(nameOf(await waitFor('10.1.0.1', 900))).toBe('node')
+  await clock.advance(400_000)
+  expect([who('10.1.0.1'), who(X)]).toEqual(['node', 'stale'])
+  pods.delete(proxy)
+  await settle()
+  expect([who('10.1.0.1'), who('fd00::1')]).toEqual(['node', 'unknown'])
+  pods.snapshot()
+  await settle()
+  expect(who('10.1.0.1')).toBe('unknown')
   await close()
 })
 

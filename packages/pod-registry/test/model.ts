@@ -72,6 +72,11 @@ function holdersIn(pods: readonly KubernetesObject[]): Map<string, string[]> {
   return holders
 }
 
+const isAtNode = (pod: KubernetesObject, address: string): boolean => {
+  const { spec, status } = pod as unknown as { spec: { hostNetwork?: boolean }; status: { podIP?: string } }
+  return spec.hostNetwork === true && status.podIP === address
+}
+
 /** Begins a history: an API server, and a registry that follows it with the real feeds, on one clock that is moved. */
 export async function beginHistory(seed: number, options: { confirm: boolean }): Promise<History> {
   const clock = createFakeClock(undefined, { settle: 'instant' })
@@ -183,7 +188,9 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
   /** At rest the registry says exactly what the model says. */
   function settled(address: string, lookup: Lookup): void {
     const holders = truths.at(-1)?.holders.get(address) ?? []
-    const expected = holders.length === 0 ? 'unknown' : holders.length === 1 ? holders[0] : 'ambiguous'
+    const isNode = server.list('Pod').some((pod) => isAtNode(pod, address))
+    const nobody = isNode ? 'node' : 'unknown'
+    const expected = holders.length === 0 ? nobody : holders.length === 1 ? holders[0] : 'ambiguous'
     const actual = lookup.kind === 'found' ? lookup.pod.uid : lookup.kind
     if (actual !== expected) throw new Error(`at rest ${address} is ${actual}, and should be ${expected}`)
   }

@@ -453,6 +453,16 @@ test('plain metadata is for pods and listed addresses, credentials for pods only
   expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([503, 403])
 })
 
+test('the node’s own address is refused at once: nobody is missing there', async () => {
+  await started([{ name: 'exporter', addresses: ['10.0.3.17'], hostNetwork: true }])
+  for (const path of [LIST, `${LIST}web`, '/latest/meta-data/iam/info']) {
+    expect(await it.ask('10.0.3.17', path)).toMatchObject({ status: 404, body: '' })
+  }
+  expect(await it.ask('10.0.3.17', '/latest/meta-data/placement/region')).toMatchObject({ status: 403 })
+  expect(await it.metrics()).toMatch(/kube2iam_requests_total\{.*outcome="host-network"/)
+  expect(await it.metrics()).toMatch(/pod_not_in_pod_cache 0/)
+})
+
 test('no secret is in any line, record, event or metric', async () => {
   await started([web])
   await it.clock.advance(15_000)

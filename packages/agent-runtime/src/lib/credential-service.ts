@@ -163,7 +163,8 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
   function refusedLookup(lookup: Exclude<Lookup, Found>): Refused {
     const code = refusalOfLookup(lookup)
     if (lookup.kind === 'ambiguous') report({ kind: 'pod-ambiguous', pods: lookup.pods })
-    else report({ kind: 'pod-unknown', code })
+    // Known well enough: nobody is missing there.
+    else if (lookup.kind !== 'node') report({ kind: 'pod-unknown', code })
     return { kind: 'refused', code, role: undefined, pod: undefined }
   }
 

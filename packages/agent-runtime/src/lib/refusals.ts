@@ -10,6 +10,8 @@ export function refusalOfLookup(lookup: Exclude<Lookup, { readonly kind: 'found'
   switch (lookup.kind) {
     case 'unknown':
       return 'pod-unknown'
+    case 'node':
+      return 'host-network'
     case 'ambiguous':
       return 'pod-ambiguous'
     case 'not-synced':
@@ -26,8 +28,9 @@ export function refusalOfLookup(lookup: Exclude<Lookup, { readonly kind: 'found'
 export function refusalOfDenial(code: DenialCode): RefusalCode {
   switch (code) {
     case 'no-role':
-    case 'host-network':
       return 'no-role'
+    case 'host-network':
+      return 'host-network'
     case 'role-mismatch':
       return 'role-mismatch'
     case 'annotation-empty':

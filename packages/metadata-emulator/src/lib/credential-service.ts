@@ -23,6 +23,8 @@ export type RefusalCode =
   /** The registry is not synced, or too stale to bind a new address. */
   | 'not-ready'
   | 'no-role'
+  /** The address is the node's: which of its host-network pods asks, nobody can tell. */
+  | 'host-network'
   /** Another role than the pod's own was asked for. */
   | 'role-mismatch'
   | 'namespace-denied'

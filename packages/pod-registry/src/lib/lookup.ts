@@ -19,9 +19,14 @@ export type Lookup =
   | { readonly kind: 'unknown' }
   /** More than one live pod claims it: nobody is answered. */
   | { readonly kind: 'ambiguous'; readonly pods: readonly PodIdentity[] }
+  /** It is the node's own, as its host-network pods' records tell: it proves nothing of who asks. */
+  | { readonly kind: 'node' }
   /** No first snapshot yet. */
   | { readonly kind: 'not-synced' }
-  /** The watch has been silent for too long to bind an address that was not bound before. */
+  /**
+   * The watch has been silent for too long to bind an address that was not bound before; or it is out of touch, and the
+   * pod that was last known there should have ended by now.
+   */
   | { readonly kind: 'stale' }
   /** Too many requests wait for this or for all addresses. */
   | { readonly kind: 'overloaded' }

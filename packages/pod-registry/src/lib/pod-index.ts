@@ -6,7 +6,7 @@ export type PodChange =
   | { readonly kind: 'bound'; readonly pod: PodIdentity }
   /** A pod that holds an address has other annotations, another phase and so on. */
   | { readonly kind: 'changed'; readonly pod: PodIdentity; readonly before: PodIdentity }
-  /** The pod holds no address any more: deleted, finished, or its address taken away. */
+  /** Deleted or finished, whether it had an address of its own or not; or its address was taken away. */
   | { readonly kind: 'gone'; readonly pod: PodIdentity }
 
 /** A pod with the moment from which it was known at its addresses (`Clock.now`). */
@@ -29,6 +29,8 @@ export interface PodIndex {
   replace(pods: readonly PodIdentity[], now: number): IndexUpdate
   /** None, the one owner, or all who claim it. */
   claims(address: IpAddress): readonly Binding[]
+  /** Whether it is an address of a host-network pod, and so the node's. */
+  isNode(address: IpAddress): boolean
   pods(): IterableIterator<PodIdentity>
   readonly size: number
   /** How many addresses are claimed by more than one pod. */
@@ -40,8 +42,9 @@ export interface PodIndex {
  * the node's. A terminating pod keeps its own until it is gone, and a pending one has it from the moment it is known
  * (init containers ask for credentials too).
  */
-export const holdsAddresses = (pod: PodIdentity): boolean =>
-  !pod.hostNetwork && pod.phase !== 'Succeeded' && pod.phase !== 'Failed'
+export const holdsAddresses = (pod: PodIdentity): boolean => !pod.hostNetwork && !isFinished(pod)
+
+const isFinished = ({ phase }: PodIdentity): boolean => phase === 'Succeeded' || phase === 'Failed'
 
 /** How many deleted pods are remembered, so that a late or repeated event cannot bring one back. */
 const REMEMBERED_DEAD = 1024
@@ -54,6 +57,8 @@ interface Tables {
   readonly byAddress: Map<IpAddress, Binding | readonly Binding[]>
   /** Nested, because a joined key would cost a string for every pod. */
   readonly byName: Map<string, Map<string, Binding>>
+  /** How many host-network pods are at each address. */
+  readonly ofNode: Map<IpAddress, number>
 }
 
 export function createPodIndex(): PodIndex {
@@ -106,6 +111,7 @@ export function createPodIndex(): PodIndex {
       if (found === undefined) return NOBODY
       return isList(found) ? found : [found]
     },
+    isNode: (address) => tables.ofNode.has(address),
     *pods() {
       for (const { pod } of tables.byUid.values()) yield pod
     },
@@ -146,7 +152,12 @@ interface MutableUpdate extends IndexUpdate {
 
 const newUpdate = (): MutableUpdate => ({ changes: [], addresses: new Set() })
 
-const emptyTables = (): Tables => ({ byUid: new Map(), byAddress: new Map(), byName: new Map() })
+const emptyTables = (): Tables => ({
+  byUid: new Map(),
+  byAddress: new Map(),
+  byName: new Map(),
+  ofNode: new Map(),
+})
 
 const isList = (found: Binding | readonly Binding[]): found is readonly Binding[] => Array.isArray(found)
 
@@ -156,12 +167,13 @@ function bindingOf(pod: PodIdentity, known: Binding | undefined, now: number): B
   return { pod, boundAt: known === undefined || isNew ? now : known.boundAt }
 }
 
-function insert({ byUid, byAddress, byName }: Tables, binding: Binding): void {
+function insert({ byUid, byAddress, byName, ofNode }: Tables, binding: Binding): void {
   const { pod } = binding
   byUid.set(pod.uid, binding)
   const names = byName.get(pod.namespace)
   if (names === undefined) byName.set(pod.namespace, new Map([[pod.name, binding]]))
   else names.set(pod.name, binding)
+  if (pod.hostNetwork) for (const address of pod.addresses) count(ofNode, address, 1)
   if (!holdsAddresses(pod)) return
   for (const address of pod.addresses) {
     const found = byAddress.get(address)
@@ -172,12 +184,13 @@ function insert({ byUid, byAddress, byName }: Tables, binding: Binding): void {
   }
 }
 
-function remove({ byUid, byAddress, byName }: Tables, binding: Binding): void {
+function remove({ byUid, byAddress, byName, ofNode }: Tables, binding: Binding): void {
   const { pod } = binding
   byUid.delete(pod.uid)
   const names = byName.get(pod.namespace)
   if (names?.get(pod.name) === binding) names.delete(pod.name)
   if (names?.size === 0) byName.delete(pod.namespace)
+  if (pod.hostNetwork) for (const address of pod.addresses) count(ofNode, address, -1)
   if (!holdsAddresses(pod)) return
   for (const address of pod.addresses) {
     const found = byAddress.get(address)
@@ -189,6 +202,12 @@ function remove({ byUid, byAddress, byName }: Tables, binding: Binding): void {
   }
 }
 
+function count(counts: Map<IpAddress, number>, address: IpAddress, by: number): void {
+  const now = (counts.get(address) ?? 0) + by
+  if (now === 0) counts.delete(address)
+  else counts.set(address, now)
+}
+
 function compare(
   before: PodIdentity | undefined,
   after: PodIdentity | undefined,
@@ -198,7 +217,9 @@ function compare(
   const has = after !== undefined && holdsAddresses(after) ? after.addresses : []
   for (const address of had) if (!has.includes(address)) update.addresses.add(address)
   for (const address of has) if (!had.includes(address)) update.addresses.add(address)
-  if (before !== undefined && had.length > 0 && has.length === 0)
+  const wasThere = before !== undefined && !isFinished(before)
+  const isThere = after !== undefined && !isFinished(after)
+  if (wasThere && (!isThere || (had.length > 0 && has.length === 0)))
     update.changes.push({ kind: 'gone', pod: before })
   else if (after !== undefined && has.some((address) => !had.includes(address))) {
     update.changes.push({ kind: 'bound', pod: after })

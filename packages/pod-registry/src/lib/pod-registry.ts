@@ -40,6 +40,11 @@ export interface PodRegistry {
   lookup(address: IpAddress): Lookup
   /** The same, waiting for a pod (and its namespace) to become known. Woken by the event itself. */
   waitFor(address: IpAddress, options: WaitForOptions): Promise<Lookup>
+  /**
+   * Whether `waitFor` would rather ask the source itself: there is somebody to ask, the index may be wrong about the
+   * address, and nobody has asked about it within the last second.
+   */
+  isInDoubt(address: IpAddress): boolean
   /** Every pod that is known, address or not. */
   pods(): IterableIterator<PodIdentity>
   namespace(name: string): NamespaceRecord | undefined

@@ -77,6 +77,10 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     },
     lookup,
     waitFor,
+    isInDoubt: (address) =>
+      confirmations !== undefined &&
+      isDoubtful(lookup(address)) &&
+      (confirmations.isAsking(address) || !confirmations.isAsked(address)),
     pods: () => index.pods(),
     namespace: (name) => namespaces.get(name),
     serviceAccount: (namespace, name) => serviceAccounts.get(accountKey({ namespace, name })),
@@ -124,12 +128,19 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     if (other !== undefined)
       return { kind: 'ambiguous', pods: direct ?? claims.map((binding) => binding.pod) }
     if (pod !== undefined) {
+      if (direct === undefined && podsProgress.isBehind() && isOverdue(pod)) return { kind: 'stale' }
       const binding = claims.find((claim) => claim.pod.uid === pod.uid)
       return found(pod, binding?.boundAt ?? clock.now())
     }
+    if (index.isNode(address)) return { kind: 'node' }
     if (direct !== undefined) return { kind: 'unknown' }
     if (!podsProgress.isSynced()) return { kind: 'not-synced' }
     return podsProgress.isStale() ? { kind: 'stale' } : { kind: 'unknown' }
+  }
+
+  /** Whether the kubelet has ended it by now, where the node is well: its address may be another pod's. */
+  function isOverdue({ deletedAt }: PodIdentity): boolean {
+    return deletedAt !== undefined && deletedAt.getTime() <= clock.now()
   }
 
   function found(pod: PodIdentity, boundAt: number): Lookup {
@@ -160,11 +171,12 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
 
   /** Whether the index may be wrong about the address, as far as anybody can know. */
   function isDoubtful(answer: Lookup): boolean {
-    return answer.kind === 'ambiguous' || podsProgress.isBehind()
+    return answer.kind === 'ambiguous' || (answer.kind !== 'node' && podsProgress.isBehind())
   }
 
   /** Whether waiting could not make the answer better. */
   function isSettled(answer: Lookup): boolean {
+    if (answer.kind === 'node') return true
     if (answer.kind !== 'found') return false
     if (answer.namespace === undefined) return false
     return options.serviceAccounts === undefined || answer.serviceAccount !== undefined
