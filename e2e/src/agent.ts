@@ -67,7 +67,7 @@ export async function startAgent(lab: Lab, world: World, options: AgentOptions =
   if (!existsSync(BUNDLE)) throw new Error(`${BUNDLE} is missing: npm run build`)
   const args = options.onlyArgs ?? [...agentArgs(lab, world), ...(options.args ?? [])]
   const started = performance.now()
-  const process_ = lab.node.start([process.execPath, ...NODE_FLAGS, BUNDLE, ...args], {
+  const process_ = lab.node.start([...OWN_RUN_NETNS, process.execPath, ...NODE_FLAGS, BUNDLE, ...args], {
     env: agentEnv(world),
   })
   if (options.noWait !== true) await untilReady(world, process_)

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Agent, startAgent } from '../src/agent.ts'
 import { CLIENTS, type Client, type Way } from '../src/clients/clients.ts'
@@ -44,10 +45,17 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
 
   /** Makes the call, and says what the agent was asked meanwhile. */
   async function observe(client: Client, way: Way): Promise<Observed> {
+    await quiet()
     const before = agent.output().length
     const arn = await client.callerArn({ lab, world, pod, token }, way)
     expect(arn).toMatch(new RegExp(`^arn:aws:sts::${world.account}:assumed-role/reader/`))
+    await quiet()
     return { sequence: requestsIn(agent.output().slice(before)) }
+  }
+
+  /** Waits until the agent's log, which is written in the background, has stood still for a moment. */
+  async function quiet(): Promise<void> {
+    for (let seen = -1; seen !== agent.output().length; await delay(100)) seen = agent.output().length
   }
 
   const note = (client: Client, values: Partial<Row>) => {
