@@ -143,6 +143,44 @@ describe('a session', () => {
     expect((await asked).body).toBe('')
   })
 
+  test('is not answered where the grant was withdrawn while STS was asked', async () => {
+    it = createTestAgent({
+      args: ['--session-scope=role', '--prefetch=false', '--namespace-restrictions'],
+    })
+    const allowed = (roles: string) =>
+      aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': roles } })
+    await it.agent.start()
+    it.namespaces.snapshot(allowed('["web"]'))
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(0)
+    it.sts.latencyMs = 500
+    const asked = it.ask(POD, `${LIST}web`)
+    await it.clock.advance(100)
+    it.namespaces.upsert(allowed('[]'))
+    await it.clock.advance(400)
+    expect(await asked).toMatchObject({ status: 404, body: '' })
+    expect(it.sts.calls).toHaveLength(1)
+  })
+
+  test('that is another one by the time that STS answers is asked for instead', async () => {
+    it = createTestAgent({ args: ['--session-scope=role', '--prefetch=false'] })
+    await it.agent.start()
+    it.namespaces.snapshot(aNamespace())
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(0)
+    it.sts.latencyMs = 300
+    const asked = it.ask(POD, `${LIST}web`)
+    await it.clock.advance(100)
+    const EXTERNAL_ID = 'iam.amazonaws.com/external-id'
+    it.pods.upsert(aPod({ ...web, addresses: [POD], annotations: { [ROLE]: 'web', [EXTERNAL_ID]: 'kiwi' } }))
+    await it.clock.advance(500)
+    expect(await asked).toMatchObject({ status: 200 })
+    expect(it.sts.calls.map(({ grant }) => grant.externalId)).toEqual([undefined, 'kiwi'])
+    const { AccessKeyId } = JSON.parse((await asked).body) as { AccessKeyId: string }
+    const again = await it.ask(POD, `${LIST}web`)
+    expect(JSON.parse(again.body)).toMatchObject({ AccessKeyId })
+  })
+
   test.each([
     [[], 3600],
     [['--iam-role-session-ttl=15m'], 3600],
@@ -389,6 +427,15 @@ describe('the container-credentials protocol', () => {
     expect(it.events).toEqual([])
   })
 
+  test('drops what a host-network pod got when it is gone', async () => {
+    await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
+    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    expect((await it.ask('10.0.3.17', '/v1/credentials', { headers })).status).toBe(200)
+    it.pods.delete(aPod({ ...web, addresses: [POD], hostNetwork: true }))
+    await it.clock.advance(0)
+    expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
+  })
+
   test('refuses a token of another pod than the one at the address', async () => {
     await started([web, { name: 'b', addresses: ['10.4.0.8'] }], { args: ['--container-credentials'] })
     it.tokens.set('a.b.c', identity('uid-of-web-0'))
@@ -451,6 +498,56 @@ test('plain metadata is for pods and listed addresses, credentials for pods only
   const refused = [it.ask('10.9.1.2', LIST), it.ask('10.8.1.2', REGION)]
   await it.clock.advance(1)
   expect((await Promise.all(refused)).map(({ status }) => status)).toEqual([503, 403])
+})
+
+describe('an address that passed to another pod while touch with the API server was lost', () => {
+  const other = { name: 'other-0', annotations: { [ROLE]: 'other' } }
+  const out = async (args: string[]) => {
+    await started([web], { args })
+    it.pods.stale()
+    await it.clock.advance(0)
+    it.direct.pods = [aPod({ ...other, addresses: [POD] })]
+  }
+
+  test('is the other pod’s with --resolve-duplicate-cache-ips', async () => {
+    await out(['--resolve-duplicate-cache-ips'])
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'other' })
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 404 })
+    expect(await it.ask(POD, `${LIST}other`)).toMatchObject({ status: 200 })
+    expect(it.direct.asked).toBe(1)
+  })
+
+  test('does not take the former pod’s token', async () => {
+    await started([web], { args: ['--resolve-duplicate-cache-ips'] })
+    const put = { method: 'PUT', headers: { tokenTtl: '300' } }
+    const token = (await it.ask(POD, '/latest/api/token', put)).body
+    expect((await it.ask(POD, LIST, { headers: { token } })).status).toBe(200)
+    it.pods.stale()
+    await it.clock.advance(0)
+    it.direct.pods = [aPod({ ...other, addresses: [POD] })]
+    expect((await it.ask(POD, LIST, { headers: { token } })).status).toBe(401)
+  })
+
+  test('is served to the pod that was there, as long as nobody can be asked', async () => {
+    await out([])
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'web' })
+    expect(it.direct.asked).toBe(0)
+  })
+
+  test('is the other pod’s for its container-credentials token too', async () => {
+    await out(['--resolve-duplicate-cache-ips', '--container-credentials'])
+    const pod = { name: 'web-0', uid: 'uid-of-web-0' }
+    const audiences = ['pods.eks.amazonaws.com']
+    it.tokens.set('a.b.c', {
+      kind: 'service-account',
+      namespace: 'default',
+      serviceAccount: 'default',
+      pod,
+      audiences,
+    })
+    const headers = { host: '169.254.170.23', authorization: 'a.b.c' }
+    expect((await it.ask(POD, '/v1/credentials', { headers })).status).toBe(403)
+  })
 })
 
 test('the node’s own address is refused at once: nobody is missing there', async () => {

@@ -40,7 +40,7 @@ function setUp(first: PodIdentity) {
     },
   }
   const service = createCredentialService({
-    registry: { lookup, waitFor: async () => lookup() },
+    registry: { lookup, waitFor: async () => lookup(), isInDoubt: () => false },
     policy: (() => {
       const policy = createPolicy({
         base: parseBaseArn('arn:aws:iam::123456789012:role/'),
@@ -130,5 +130,14 @@ test('a grant that is remembered ends with the annotation that allowed it', asyn
   it.setNamespace(allowed)
   expect(await it.ask()).toMatchObject({ kind: 'credentials' })
   it.setNamespace(aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': '[]' } }))
+  expect(await it.ask()).toMatchObject({ kind: 'refused', code: 'namespace-denied' })
+})
+
+test('what the namespace withdraws while STS is asked is not answered, whoever else shares the session', async () => {
+  const it = setUp(web)
+  it.setNamespace(allowed)
+  it.whileAsking(() =>
+    it.setNamespace(aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': '[]' } })),
+  )
   expect(await it.ask()).toMatchObject({ kind: 'refused', code: 'namespace-denied' })
 })

@@ -1,5 +1,12 @@
-import { type IpAddress, isCoded, type PodIdentity, type Report } from '@kube2iam-ts/core'
-import type { Broker, SessionOwner } from '@kube2iam-ts/credential-broker'
+import {
+  type Grant,
+  grantKey,
+  type IpAddress,
+  isCoded,
+  type PodIdentity,
+  type Report,
+} from '@kube2iam-ts/core'
+import type { Broker, BrokerAnswer, SessionOwner } from '@kube2iam-ts/credential-broker'
 import type {
   Caller,
   CallerAnswer,
@@ -10,7 +17,7 @@ import type {
   Refused,
 } from '@kube2iam-ts/metadata-emulator'
 import type { Lookup, PodRegistry } from '@kube2iam-ts/pod-registry'
-import type { Denial, Granted, Policy } from '@kube2iam-ts/role-policy'
+import type { DecisionInput, Denial, Granted, Policy } from '@kube2iam-ts/role-policy'
 import type { Changes } from './changes.ts'
 import type { TokenIdentities } from './kubernetes/token-identities.ts'
 import { refusalOfDenial, refusalOfLookup, refusalOfSts } from './refusals.ts'
@@ -41,7 +48,7 @@ interface StsTrouble {
 }
 
 export interface CredentialServiceOptions {
-  readonly registry: Pick<PodRegistry, 'lookup' | 'waitFor'>
+  readonly registry: Pick<PodRegistry, 'lookup' | 'waitFor' | 'isInDoubt'>
   /** Asked each time, because discovering the base ARN makes a new policy. */
   readonly policy: () => Policy
   readonly broker: Pick<Broker, 'credentials'>
@@ -55,6 +62,11 @@ export interface CredentialServiceOptions {
 }
 
 type Found = Lookup & { readonly kind: 'found' }
+/** What is asked for, and what proves who asks. */
+interface Asked {
+  readonly requested: string | undefined
+  readonly identifiedBy: 'address' | 'token'
+}
 type Settled = { readonly kind: 'granted'; readonly found: Found; readonly granted: Granted } | Refused
 
 /**
@@ -63,22 +75,11 @@ type Settled = { readonly kind: 'granted'; readonly found: Found; readonly grant
  */
 export function createCredentialService(options: CredentialServiceOptions): CredentialService {
   const { registry, policy, broker, changes, report, listed, tokens } = options
-  const remembered = createDecisionMemory()
 
-  async function byAddress(
-    address: IpAddress,
-    requested: string | undefined,
-    patience: Patience,
-  ): Promise<Settled> {
-    const lookup = await known(address, patience)
-    if (lookup.kind !== 'found') return refusedLookup(lookup)
-    return decide(lookup, () => registry.lookup(address), { requested, identifiedBy: 'address' }, patience)
-  }
-
-  /** Who the address is, waiting only where nobody is known there yet. */
+  /** Who the address is, waiting only where nobody is known there yet or the API server has to be asked. */
   async function known(address: IpAddress, patience: Patience): Promise<Lookup> {
     const now = registry.lookup(address)
-    if (now.kind === 'found') return now
+    if (now.kind === 'found' && !registry.isInDoubt(address)) return now
     try {
       return await registry.waitFor(address, patience)
     } catch (error) {
@@ -92,14 +93,14 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
   async function decide(
     first: Found,
     again: () => Lookup,
-    request: { readonly requested: string | undefined; readonly identifiedBy: 'address' | 'token' },
+    request: Asked,
     patience: Patience,
   ): Promise<Settled> {
     let found = first
     for (;;) {
       const { pod } = found
       const current = policy()
-      const decision = remembered(current, found, request)
+      const decision = current.decide(inputOf(found, request))
       switch (decision.kind) {
         case 'granted':
           for (const denial of decision.wouldDeny) report({ kind: 'would-deny', pod, denial })
@@ -127,28 +128,46 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
     }
   }
 
+  /** Decides and fetches the session; and both again where, meanwhile, the pod may no longer have what was granted. */
   async function issue(
-    { found, granted }: Settled & { readonly kind: 'granted' },
+    first: Found,
     again: () => Lookup,
+    request: Asked,
     patience: Patience,
   ): Promise<CredentialsAnswer> {
-    const { pod } = found
-    const { role, grant } = granted
-    const request = {
-      owner: ownerOf(pod),
-      deadline: patience.deadline,
-      get signal() {
-        return patience.signal
-      },
+    let found = first
+    for (;;) {
+      const settled = await decide(found, again, request, patience)
+      if (settled.kind === 'refused') return settled
+      const { pod } = settled.found
+      const { role, grant } = settled.granted
+      const answer = await broker.credentials(grant, {
+        owner: ownerOf(pod),
+        deadline: patience.deadline,
+        get signal() {
+          return patience.signal
+        },
+      })
+      // The call may have taken a while: the address may be another pod's by now.
+      const now = again()
+      if (now.kind !== 'found' || now.pod.uid !== pod.uid) return moved(pod)
+      if (isStillGranted(now, request, grant)) return answered(answer, now, role)
+      found = now
     }
-    const answer = await broker.credentials(grant, request)
+  }
+
+  /** Nothing is worked out where nothing has changed: the policy remembers its decisions by their records. */
+  function isStillGranted(found: Found, request: Asked, grant: Grant): boolean {
+    const decision = policy().decide(inputOf(found, request))
+    if (decision.kind !== 'granted') return false
+    return decision.grant === grant || grantKey(decision.grant) === grantKey(grant)
+  }
+
+  function answered(answer: BrokerAnswer, found: Found, role: Granted['role']): CredentialsAnswer {
+    const { pod } = found
     switch (answer.kind) {
-      case 'credentials': {
-        // The call may have taken a while: the address may be another pod's by now.
-        const now = again()
-        if (now.kind !== 'found' || now.pod.uid !== pod.uid) return moved(pod)
-        return { kind: 'credentials', role, credentials: answer.credentials, caller: callerOf(now) }
-      }
+      case 'credentials':
+        return { kind: 'credentials', role, credentials: answer.credentials, caller: callerOf(found) }
       case 'denied':
         report({ kind: 'sts-refused', pod, role: role.text, code: answer.code, message: answer.message })
         return refused('sts-denied', pod, role.text)
@@ -178,23 +197,35 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
     return listed(address) ? { kind: 'listed' } : { kind: 'unknown' }
   }
 
+  /** Nobody for certain, where the API server would rather be asked: only `waitForCaller` can do that. */
+  const callerAt = (address: IpAddress): CallerAnswer => {
+    const lookup = registry.lookup(address)
+    if (lookup.kind === 'found' && registry.isInDoubt(address)) return { kind: 'unknown' }
+    return callerAnswer(lookup, address)
+  }
+
   return {
-    callerAt: (address) => callerAnswer(registry.lookup(address), address),
+    callerAt,
 
     async waitForCaller(address, patience) {
-      const now = callerAnswer(registry.lookup(address), address)
+      const now = callerAt(address)
       return now.kind === 'unknown' ? callerAnswer(await known(address, patience), address) : now
     },
 
     async roleFor(address, patience) {
-      const settled = await byAddress(address, undefined, patience)
+      const found = await known(address, patience)
+      if (found.kind !== 'found') return refusedLookup(found)
+      const request = { requested: undefined, identifiedBy: 'address' } as const
+      const settled = await decide(found, () => registry.lookup(address), request, patience)
       if (settled.kind === 'refused') return settled
       return { kind: 'role', role: settled.granted.role, caller: callerOf(settled.found) }
     },
 
     async credentialsFor(address, requested, patience) {
-      const settled = await byAddress(address, requested, patience)
-      return settled.kind === 'refused' ? settled : issue(settled, () => registry.lookup(address), patience)
+      const found = await known(address, patience)
+      if (found.kind !== 'found') return refusedLookup(found)
+      const request = { requested, identifiedBy: 'address' } as const
+      return issue(found, () => registry.lookup(address), request, patience)
     },
 
     async credentialsForToken(token, address, patience) {
@@ -207,50 +238,23 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
       if (lookup.kind !== 'found') return refusedLookup(lookup)
       // Where the address is a pod's, both proofs must name the same one. Where it is none, the token alone counts: it
       // is how host-network pods are told apart, whose address is the node's.
-      const holder = registry.lookup(address)
+      const inDoubt = registry.lookup(address).kind === 'found' && registry.isInDoubt(address)
+      const holder = inDoubt ? await known(address, patience) : registry.lookup(address)
       const holders = holder.kind === 'found' ? [holder.pod] : holder.kind === 'ambiguous' ? holder.pods : []
       if (holders.length > 0 && !holders.some(({ uid }) => uid === lookup.pod.uid)) {
         return { kind: 'refused', code: 'token-mismatch' }
       }
-      const settled = await decide(lookup, again, { requested: undefined, identifiedBy: 'token' }, patience)
-      return settled.kind === 'refused' ? settled : issue(settled, again, patience)
+      return issue(lookup, again, { requested: undefined, identifiedBy: 'token' }, patience)
     },
   }
 }
 
-/**
- * What was granted to a pod's record is granted again while the record, its namespace's, its service account's and the
- * policy are the same objects: each is replaced, never changed, when something about it changes.
- */
-function createDecisionMemory() {
-  interface Remembered {
-    readonly policy: Policy
-    readonly found: Found
-    readonly request: { readonly requested: string | undefined; readonly identifiedBy: 'address' | 'token' }
-    readonly decision: Granted
-  }
-  const memory = new WeakMap<PodIdentity, { list?: Remembered; document?: Remembered }>()
-  return (policy: Policy, found: Found, request: Remembered['request']) => {
-    const { pod, namespace, serviceAccount } = found
-    const slot = request.requested === undefined ? 'list' : 'document'
-    const entry = memory.get(pod)
-    const last = entry?.[slot]
-    if (
-      last !== undefined &&
-      last.policy === policy &&
-      last.found.namespace === namespace &&
-      last.found.serviceAccount === serviceAccount &&
-      last.request.requested === request.requested &&
-      last.request.identifiedBy === request.identifiedBy
-    ) {
-      return last.decision
-    }
-    const decision = policy.decide({ pod, namespace, serviceAccount, ...request })
-    if (decision.kind === 'granted')
-      memory.set(pod, { ...entry, [slot]: { policy, found, request, decision } })
-    return decision
-  }
-}
+const inputOf = ({ pod, namespace, serviceAccount }: Found, request: Asked): DecisionInput => ({
+  pod,
+  namespace,
+  serviceAccount,
+  ...request,
+})
 
 const refused = (code: RefusalCode, pod: PodIdentity, role?: string): Refused => ({
   kind: 'refused',

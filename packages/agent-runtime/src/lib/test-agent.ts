@@ -60,6 +60,8 @@ export interface TestAgent {
   /** What the API server says of a token, and of the agent's DaemonSet. */
   readonly tokens: Map<string, TokenIdentity>
   daemonSet: DaemonSetState
+  /** What it says of any address that it is asked about, and how often it was asked. */
+  readonly direct: { pods: readonly PodIdentity[]; asked: number }
   /** Asks a listener from an address: by default the one of pods. */
   ask(address: string, target: string, options?: TestAskOptions): Promise<TestAnswer>
   metrics(): Promise<string>
@@ -115,6 +117,7 @@ export function createTestAgent({
     untainted: [],
     tokens: new Map(),
     daemonSet: { kind: 'present', uid: 'ds' },
+    direct: { pods: [], asked: 0 },
     async ask(address, target, { method = 'GET', headers = {}, port = settings.appPort, signal } = {}) {
       const handler = handlers.get(port)
       if (handler === undefined) throw new Error(`nobody listens on ${port}`)
@@ -170,6 +173,10 @@ export function createTestAgent({
         review: async (token) => world.tokens.get(token) ?? { kind: 'rejected', reason: 'unknown' },
       },
       daemonSets: { read: async () => world.daemonSet },
+      async confirm() {
+        world.direct.asked += 1
+        return { pods: world.direct.pods }
+      },
       close: async () => {},
     },
     createTokenService: () => sts,
