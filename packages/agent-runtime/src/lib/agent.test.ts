@@ -1,10 +1,12 @@
 import { aNamespace, aPod } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, test } from 'vitest'
+import { unsignedToken } from './kubernetes/unsigned-token.ts'
 import { createTestAgent, type TestAgent, type TestAgentOptions } from './test-agent.ts'
 
 const LIST = '/latest/meta-data/iam/security-credentials/'
 const ROLE = 'iam.amazonaws.com/role'
 const POD = '10.4.0.7'
+const TOKEN = unsignedToken({ uid: 'uid-of-web-0' })
 
 let it: TestAgent
 afterEach(async () => {
@@ -409,7 +411,7 @@ describe('interception', () => {
 })
 
 describe('the container-credentials protocol', () => {
-  const headers = { host: '169.254.170.23', authorization: 'a.b.c' }
+  const headers = { host: '169.254.170.23', authorization: TOKEN }
   const identity = (uid: string) => ({
     kind: 'service-account' as const,
     namespace: 'default',
@@ -420,7 +422,7 @@ describe('the container-credentials protocol', () => {
 
   test('tells a host-network pod by its token', async () => {
     await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
-    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
     const answer = await it.ask('10.0.3.17', '/v1/credentials', { headers })
     expect(answer.status).toBe(200)
     expect(JSON.parse(answer.body)).toMatchObject({ RoleArn: 'arn:aws:iam::123456789012:role/web' })
@@ -429,7 +431,7 @@ describe('the container-credentials protocol', () => {
 
   test('drops what a host-network pod got when it is gone', async () => {
     await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
-    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
     expect((await it.ask('10.0.3.17', '/v1/credentials', { headers })).status).toBe(200)
     it.pods.delete(aPod({ ...web, addresses: [POD], hostNetwork: true }))
     await it.clock.advance(0)
@@ -438,7 +440,7 @@ describe('the container-credentials protocol', () => {
 
   test('refuses a token of another pod than the one at the address', async () => {
     await started([web, { name: 'b', addresses: ['10.4.0.8'] }], { args: ['--container-credentials'] })
-    it.tokens.set('a.b.c', identity('uid-of-web-0'))
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
     expect(await it.ask('10.4.0.8', '/v1/credentials', { headers })).toMatchObject({ status: 403 })
     expect(await it.ask(POD, '/v1/credentials', { headers })).toMatchObject({ status: 200 })
   })
@@ -446,10 +448,32 @@ describe('the container-credentials protocol', () => {
   test('refuses tokens that nobody vouches for, and those of pods that are gone', async () => {
     await started([web], { args: ['--container-credentials'] })
     expect(await it.ask(POD, '/v1/credentials', { headers })).toMatchObject({ status: 401 })
-    it.tokens.set('d.e.f', identity('uid-of-nobody'))
-    const other = { ...headers, authorization: 'd.e.f' }
-    expect(await it.ask(POD, '/v1/credentials', { headers: other })).toMatchObject({ status: 503 })
+    const nobodys = unsignedToken({ uid: 'uid-of-nobody' })
+    it.tokens.set(nobodys, identity('uid-of-nobody'))
+    const asked = it.ask(POD, '/v1/credentials', { headers: { ...headers, authorization: nobodys } })
+    await it.clock.advance(900)
+    expect(await asked).toMatchObject({ status: 503 })
   })
+
+  test('waits for the pod of a token as for the pod of an address', async () => {
+    await started([], { args: ['--container-credentials'] })
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
+    const asked = it.ask(POD, '/v1/credentials', { headers })
+    await it.clock.advance(300)
+    it.pods.upsert(aPod({ ...web, addresses: [POD] }))
+    await it.clock.advance(0)
+    expect(await asked).toMatchObject({ status: 200 })
+  })
+
+  test.each(['169.254.170.23:80', '169.254.170.2', '[FD00:EC2::23]', '[fd00:ec2::23]:80'])(
+    'is told by the host %s',
+    async (host) => {
+      await started([web], { args: ['--container-credentials'] })
+      it.tokens.set(TOKEN, identity('uid-of-web-0'))
+      const asked = it.ask(POD, '/v1/credentials', { headers: { ...headers, host } })
+      expect(await asked).toMatchObject({ status: 200 })
+    },
+  )
 
   test('is not there unless asked for', async () => {
     await started([web])
@@ -538,14 +562,14 @@ describe('an address that passed to another pod while touch with the API server 
     await out(['--resolve-duplicate-cache-ips', '--container-credentials'])
     const pod = { name: 'web-0', uid: 'uid-of-web-0' }
     const audiences = ['pods.eks.amazonaws.com']
-    it.tokens.set('a.b.c', {
+    it.tokens.set(TOKEN, {
       kind: 'service-account',
       namespace: 'default',
       serviceAccount: 'default',
       pod,
       audiences,
     })
-    const headers = { host: '169.254.170.23', authorization: 'a.b.c' }
+    const headers = { host: '169.254.170.23', authorization: TOKEN }
     expect((await it.ask(POD, '/v1/credentials', { headers })).status).toBe(403)
   })
 })

@@ -149,6 +149,7 @@ export function createAgent(deps: AgentDeps): Agent {
             reviewer: cluster.tokenReviewer,
             audience: settings.containerCredentialsAudience,
             registry,
+            changes,
             clock,
           })
         : undefined,

@@ -229,7 +229,7 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
     },
 
     async credentialsForToken(token, address, patience) {
-      const identity = (await tokens?.identify(token, patience)) ?? { kind: 'invalid' }
+      const identity = (await tokens?.identify(token, patience, address)) ?? { kind: 'invalid' }
       if (identity.kind === 'invalid') return { kind: 'refused', code: 'token-invalid' }
       if (identity.kind === 'unavailable')
         return { kind: 'refused', code: 'not-ready', role: undefined, pod: undefined }

@@ -1,5 +1,12 @@
 import { type Clock, type IpAddress, type Report } from '@kube2iam-ts/core'
-import type { Emulator, EmulatorEvent, EmulatorRequest, Handler, Reply } from '@kube2iam-ts/metadata-emulator'
+import {
+  defaultEmulatorSettings,
+  type Emulator,
+  type EmulatorEvent,
+  type EmulatorRequest,
+  type Handler,
+  type Reply,
+} from '@kube2iam-ts/metadata-emulator'
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
 import type { BoundAddresses } from './agent-events.ts'
 import type { AgentSettings } from './settings/settings.ts'
@@ -87,8 +94,9 @@ const closeAll = async (listeners: readonly Listener[], drainMs: number): Promis
  */
 function withContainerProtocol(settings: AgentSettings, { metadata, container }: Emulator): Handler {
   if (!settings.containerCredentials) return metadata
-  const hosts = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'])
-  return (request) => (hosts.has(request.headers.host ?? '') ? container(request) : metadata(request))
+  const hosts = new Set(defaultEmulatorSettings.containerHosts)
+  const isContainers = (host = ''): boolean => hosts.has(host.toLowerCase().replace(/:80$/, ''))
+  return (request) => (isContainers(request.headers.host) ? container(request) : metadata(request))
 }
 
 /** Serves the status routes of this kind of listener, and everything else by `next`. */
