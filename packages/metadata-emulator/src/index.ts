@@ -1,5 +1,3 @@
-export type { Emulator, EmulatorOptions } from './lib/emulator.ts'
-export { createEmulator } from './lib/emulator.ts'
 export type {
   Caller,
   CallerAnswer,
@@ -10,6 +8,8 @@ export type {
   Refused,
   RoleAnswer,
 } from './lib/credential-service.ts'
+export type { Emulator, EmulatorOptions } from './lib/emulator.ts'
+export { createEmulator } from './lib/emulator.ts'
 export type { BugEvent, EmulatorEvent, RejectedEvent, RequestEvent, UpstreamEvent } from './lib/events.ts'
 export type { Outcome } from './lib/faults.ts'
 export { createMemoryTokenKeys } from './lib/memory-token-keys.ts'

@@ -1,5 +1,4 @@
-import { createFakeClock } from '@kube2iam-ts/core/testing'
-import { collectReports } from '@kube2iam-ts/core/testing'
+import { collectReports, createFakeClock } from '@kube2iam-ts/core/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Upstream, UpstreamEvent } from '../src/index.ts'
 import { createInstanceMetadata } from '../src/node.ts'

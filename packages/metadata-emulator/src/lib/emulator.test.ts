@@ -5,6 +5,7 @@ import type { EmulatorEvent, EmulatorRequest, EmulatorSettings } from '../index.
 import { createFakeCredentialService, createFakeInstance, type FakeCaller } from '../testing.ts'
 import { createEmulator } from './emulator.ts'
 import { createMemoryTokenKeys } from './memory-token-keys.ts'
+import { parseMetadataAllow } from './metadata-allow.ts'
 
 const ADDRESS = '10.0.0.1'
 const ROLE = 'arn:aws:iam::123456789012:role/app'
@@ -153,4 +154,26 @@ test('the index of kube2iam’s manner is the instance’s without the node’s 
   expect(names).toContain('iam/')
   expect(names).not.toContain('identity-credentials/')
   expect((await ask('/latest/user-data')).status).toBe(200)
+})
+
+test('a pod that loops over the node’s metadata does not reach the real service each time', async () => {
+  const { ask, instance, clock } = open({ rate: { perSecond: 0, burst: 0 } })
+  const path = '/latest/meta-data/spot/instance-action'
+  for (let turn = 0; turn < 200; turn += 1) expect((await ask(path)).status).toBe(404)
+  expect(instance.requests).toHaveLength(1)
+  await clock.advance(1000)
+  await ask(path)
+  expect(instance.requests).toHaveLength(2)
+})
+
+test('beyond what the real service may be asked, a pod gets an empty 503', async () => {
+  const { ask, events } = open({
+    allow: parseMetadataAllow(['kube2iam']),
+    upstreamRate: { perSecond: 1, burst: 2 },
+  })
+  const replies = []
+  for (const name of ['a', 'b', 'c']) replies.push(await ask(`/latest/meta-data/${name}`))
+  expect(replies.map((one) => one.status)).toEqual([404, 404, 503])
+  expect(replies[2]?.body).toHaveLength(0)
+  expect(events.some((one) => one.kind === 'upstream' && one.outcome === 'held-back')).toBe(true)
 })

@@ -6,9 +6,9 @@ import type { EmulatorEvent } from './events.ts'
 import type { EmulatorRequest, Handler } from './message.ts'
 import { createMetadataHandler, type Handled } from './metadata-handler.ts'
 import { createRateLimiter } from './rate-limit.ts'
-import { rememberImmutable } from './remember-immutable.ts'
 import { classify } from './routes.ts'
 import { defaultEmulatorSettings, type EmulatorSettings } from './settings.ts'
+import { spareUpstream } from './spare-upstream.ts'
 import type { TokenKeys } from './token-keys.ts'
 import { createTokens } from './tokens.ts'
 import type { Upstream } from './upstream-port.ts'
@@ -34,8 +34,8 @@ export interface Emulator {
 /** Makes the handlers. They know no sockets: whoever calls them says which address asks. */
 export function createEmulator(options: EmulatorOptions): Emulator {
   const { clock, random, report, tokenKeys, service } = options
-  const upstream = rememberImmutable(options.upstream)
   const settings: EmulatorSettings = { ...defaultEmulatorSettings, ...options.settings }
+  const upstream = spareUpstream(options.upstream, { clock, report, rate: settings.upstreamRate })
   const limiter = createRateLimiter({ clock, ...settings.rate })
   const tokens = createTokens({ keys: tokenKeys, clock, random })
   const metadata = createMetadataHandler({ service, upstream, tokens, clock, settings })

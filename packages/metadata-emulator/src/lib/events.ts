@@ -37,10 +37,10 @@ export interface RejectedEvent {
   readonly peer: string | undefined
 }
 
-/** One per request to the real metadata service. */
+/** One per request to the real metadata service, and per request that was `held-back` to spare it. */
 export interface UpstreamEvent {
   readonly kind: 'upstream'
-  readonly outcome: 'ok' | 'not-found' | 'refused' | 'unavailable'
+  readonly outcome: 'ok' | 'not-found' | 'refused' | 'unavailable' | 'held-back'
   readonly status: number | undefined
   readonly durationMs: number
 }

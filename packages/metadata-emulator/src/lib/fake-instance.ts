@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type Clock, type Random, systemClock } from '@kube2iam-ts/core'
-import { type FakeInstanceFacts, instanceTree, type NodeCredentials } from './fake-instance-tree.ts'
 import { leniently, strictly, textAt } from './fake-instance-paths.ts'
+import { type FakeInstanceFacts, instanceTree, type NodeCredentials } from './fake-instance-tree.ts'
 import { http } from './node-http.ts'
 import { upstreamUnavailable } from './upstream-error.ts'
 import type { Upstream } from './upstream-port.ts'

@@ -2,13 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type Clock, type IpAddress, type Report, toIpAddress } from '@kube2iam-ts/core'
+import { AskedRequest, hasBody, swallow } from './asked-request.ts'
 import { type ConnectionLimits, createConnectionGate } from './connection-gate.ts'
+import { drainServer } from './drain.ts'
 import type { EmulatorEvent, RejectedEvent } from './events.ts'
 import { type Handler, pickHeaders, type Reply } from './message.ts'
 import { http } from './node-http.ts'
-import { AskedRequest, hasBody, swallow } from './asked-request.ts'
 import { headersFault, type ParserError, parserFault, refuseRaw } from './refusals.ts'
-import { drainServer } from './drain.ts'
 
 export interface ListenOptions {
   readonly handler: Handler

@@ -1,7 +1,7 @@
 import type { Clock, IpAddress } from '@kube2iam-ts/core'
 import { type Answer, empty, metadataReply, text } from './answer.ts'
-import type { CallerAnswer, CredentialService, Patience } from './credential-service.ts'
 import { type CredentialRoutes, createCredentialRoutes } from './credential-routes.ts'
+import type { CallerAnswer, CredentialService, Patience } from './credential-service.ts'
 import type { EmulatorRequest, Reply } from './message.ts'
 import { LONGEST_TARGET, type Route } from './routes.ts'
 import type { EmulatorSettings } from './settings.ts'

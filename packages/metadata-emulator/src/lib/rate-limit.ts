@@ -8,9 +8,9 @@ export interface RateLimiterOptions {
   readonly burst: number
 }
 
-export interface RateLimiter {
+export interface RateLimiter<Key = IpAddress> {
   /** Takes one token from the address's bucket; `false` if it is empty. */
-  take(address: IpAddress): boolean
+  take(address: Key): boolean
   /** Buckets held. */
   readonly size: number
 }
@@ -23,8 +23,9 @@ interface Bucket {
 const PRUNE_ABOVE = 1024
 
 /** A token bucket for each address, so that one pod's loop is nobody else's outage. */
-export function createRateLimiter({ clock, perSecond, burst }: RateLimiterOptions): RateLimiter {
-  const buckets = new Map<IpAddress, Bucket>()
+export function createRateLimiter<Key = IpAddress>(options: RateLimiterOptions): RateLimiter<Key> {
+  const { clock, perSecond, burst } = options
+  const buckets = new Map<Key, Bucket>()
   let pruneAt = PRUNE_ABOVE
   const refill = (bucket: Bucket, now: number): number =>
     Math.min(burst, bucket.tokens + ((now - bucket.at) * perSecond) / 1000)

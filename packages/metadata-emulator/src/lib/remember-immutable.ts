@@ -5,10 +5,7 @@ const IMMUTABLE =
   /^\/[^/]+\/meta-data\/(?:(?:placement|services)\/.+|ami-id|ami-launch-index|hostname|instance-id|instance-life-cycle|instance-type|local-hostname|local-ipv4|mac|reservation-id)$/
 const LONGEST_MEMORY = 256
 
-/**
- * Asks an upstream for each immutable fact once. All traffic of a network interface to link-local services shares
- * 1024 packets a second, DNS among it, so pods that crawl must not reach the real service each time.
- */
+/** Asks an upstream for each immutable fact once. */
 export function rememberImmutable(upstream: Upstream): Upstream {
   const known = new Map<string, UpstreamAnswer>()
   const asking = new Map<string, Promise<UpstreamAnswer>>()

@@ -11,6 +11,8 @@ export interface EmulatorSettings {
   readonly deniedAnswer: 'document' | 'forbidden'
   /** Per address; `perSecond` 0 sets no limit. */
   readonly rate: { readonly perSecond: number; readonly burst: number }
+  /** Requests of all pods together that reach the real metadata service; `perSecond` 0 sets no limit. */
+  readonly upstreamRate: { readonly perSecond: number; readonly burst: number }
   /** The `Host` values under which container credentials may be asked: what SDKs allow, against DNS rebinding. */
   readonly containerHosts: readonly string[]
 }
@@ -21,5 +23,7 @@ export const defaultEmulatorSettings: EmulatorSettings = {
   allow: parseMetadataAllow(['all-safe']),
   deniedAnswer: 'document',
   rate: { perSecond: 500, burst: 1000 },
+  // A request is three or four of the 1024 packets that link-local services may have in a second, DNS among them.
+  upstreamRate: { perSecond: 50, burst: 100 },
   containerHosts: ['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]'],
 }

@@ -1,10 +1,10 @@
 import { type Answer, empty, text } from './answer.ts'
 import type { Patience } from './credential-service.ts'
-import { IMDS_VERSIONS } from './imds-versions.ts'
 import { reducedIdentityDocument } from './imds-body.ts'
+import { IMDS_VERSIONS } from './imds-versions.ts'
 import { IDENTITY_DOCUMENT } from './metadata-allow.ts'
-import { isUpstreamError } from './upstream-error.ts'
 import type { EmulatorSettings } from './settings.ts'
+import { isUpstreamError } from './upstream-error.ts'
 import type { Upstream, UpstreamAnswer } from './upstream-port.ts'
 
 export interface TreeRoutes {

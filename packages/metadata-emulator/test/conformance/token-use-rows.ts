@@ -163,10 +163,11 @@ export const tokenUseRows: readonly Row[] = [
       const world = await open()
       const names = ['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP', 'Cookie', 'X-Anything', 'Range']
       const target = '/latest/meta-data/spot/instance-action'
+      const another = '/latest/meta-data/spot/termination-time'
       await world.ask({ target, headers: names.map((name) => [name, 'from-the-pod'] as const) })
       const token = await world.tokenOf(PODS.app.address)
-      await world.ask({ target, token })
-      expect(forwarded(world)).toEqual([target, target])
+      await world.ask({ target: another, token })
+      expect(forwarded(world)).toEqual([target, another])
       for (const { headers } of world.instance.requests) {
         expect(JSON.stringify(headers)).not.toContain('from-the-pod')
         expect(JSON.stringify(headers)).not.toContain(token)
@@ -183,7 +184,8 @@ export const tokenUseRows: readonly Row[] = [
       const token = await world.tokenOf(PODS.app.address)
       expectAnswer(await world.ask({ target, token }), { status: 200, body: '[]' })
       world.instance.faults.unauthorized = 1
-      expectAnswer(await world.ask({ target, token }), { status: 200, body: '[]' })
+      const another = '/latest/meta-data/placement/region'
+      expectAnswer(await world.ask({ target: another, token }), { status: 200, body: 'us-east-1' })
       expect(world.instance.requests.map((one) => one.status)).toEqual([200, 200, 401, 200, 200])
     },
   },
