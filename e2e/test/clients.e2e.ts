@@ -16,9 +16,7 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
   let agent: Agent
   let pod: ClusterPod
   // As the kubelet projects one into the pod: a JWT, of which only the API server can tell whether it is genuine.
-  const token = ['{"alg":"RS256"}', '{"aud":["pods.eks.amazonaws.com"]}', 'signature']
-    .map((part) => Buffer.from(part).toString('base64url'))
-    .join('.')
+  let token: string
   const rows = new Map<string, Row>()
 
   beforeAll(async () => {
@@ -26,6 +24,14 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
     world = await startWorld(lab)
     await furnish(world, ['reader'])
     pod = await runPod(lab, world, 'reader', { role: 'reader' })
+    const claims = {
+      aud: ['pods.eks.amazonaws.com'],
+      exp: 4_102_444_799,
+      'kubernetes.io': { namespace: 'apps', pod: { name: pod.podName, uid: pod.uid } },
+    }
+    token = ['{"alg":"RS256"}', JSON.stringify(claims), 'signature']
+      .map((part) => Buffer.from(part).toString('base64url'))
+      .join('.')
     await world.addToken(token, {
       username: 'system:serviceaccount:apps:default',
       audiences: ['pods.eks.amazonaws.com'],

@@ -8,6 +8,7 @@ import type { Scenario } from '../scenario/load.ts'
 import type { AgentProcess } from '../world/agent-process.ts'
 import type { EmbeddedWorld } from '../world/embedded-world.ts'
 import { inOrder, startEmbeddedWorld } from '../world/embedded-world.ts'
+import { podToken } from '../simulation/pod-token.ts'
 import type { ContainerRelay } from './container-relay.ts'
 import { startContainerRelay } from './container-relay.ts'
 import type { PodAddress } from './loopback.ts'
@@ -95,7 +96,7 @@ export async function startServedWorld(first: Scenario, wanted: string | undefin
     const [namespace = '', name = ''] = (self ?? '').split('/')
     const pod: KubernetesObject | undefined = world.api.get('Pod', namespace, name)
     const uid = pod?.metadata.uid ?? ''
-    const token = `e30.${Buffer.from(JSON.stringify({ sub: uid })).toString('base64url')}.c2lt`
+    const token = podToken(namespace, uid)
     world.api.addToken(token, {
       username: `system:serviceaccount:${namespace}:default`,
       extra: {

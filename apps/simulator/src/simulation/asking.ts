@@ -4,6 +4,7 @@ import type { ReasonedAnswer } from './judge-answer.ts'
 import { gotText } from './judge-answer.ts'
 import { askAs } from './pod-client.ts'
 import type { Simulation } from './simulation.ts'
+import { podToken } from './pod-token.ts'
 
 /** The pods' side: sends their requests and remembers what each got. */
 export interface Asking {
@@ -31,8 +32,7 @@ export function createAsking(simulation: Simulation): Asking {
     const uid = pod.metadata.uid ?? ''
     const hostNetwork = (pod['spec'] as { hostNetwork?: boolean } | undefined)?.hostNetwork === true
     requests += 1
-    // Of a JWT's form, as projected tokens are.
-    const token = `e30.${Buffer.from(JSON.stringify({ sub: uid })).toString('base64url')}.c2lt`
+    const token = podToken(pod.metadata.namespace ?? '', uid)
     simulation.api.addToken(token, {
       username: `system:serviceaccount:${pod.metadata.namespace}:${digText(pod, 'spec', 'serviceAccountName')}`,
       extra: {
