@@ -34,6 +34,7 @@ const faultStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('stall' as const), on }),
   fc.record({ kind: fc.constant('compact' as const) }),
   fc.record({ kind: fc.constant('expire' as const) }),
+  fc.record({ kind: fc.constant('omit' as const), name: fc.option(name, { nil: undefined }) }),
   fc.record({ kind: fc.constant('outage' as const), on }),
   fc.record({
     kind: fc.constant('fail' as const),

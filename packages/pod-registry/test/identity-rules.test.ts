@@ -159,6 +159,48 @@ test('what vanished while out of touch is gone with the next list (jtblin/kube2i
   await close()
 })
 
+test('a pod that one list leaves out is back with a later list that has it, and not with a late event', async () => {
+  const web = aPod({ name: 'web', addresses: [X] })
+  const { pods, settle, who, close } = await startSynced([web])
+  const seen: string[] = []
+  const after = async (): Promise<void> => {
+    await settle()
+    seen.push(who(X))
+  }
+  pods.push({ kind: 'snapshot', items: [], version: '20' })
+  await after()
+  pods.push({ kind: 'upsert', item: web, version: '21' })
+  await after()
+  pods.push({ kind: 'snapshot', items: [web], version: '9' })
+  await after()
+  pods.push({ kind: 'snapshot', items: [web], version: '30' })
+  await after()
+  expect(seen).toEqual(['unknown', 'unknown', 'unknown', 'web'])
+  await close()
+})
+
+test('a pod whose deletion was told is not brought back by a list either', async () => {
+  const web = aPod({ name: 'web', addresses: [X] })
+  const { pods, settle, who, close } = await startSynced([web])
+  pods.snapshot()
+  pods.delete(web)
+  pods.snapshot(web)
+  await settle()
+  expect(who(X)).toBe('unknown')
+  await close()
+})
+
+test('where clocks disagree about which of two pods of one name is newer, the next list decides', async () => {
+  const one = aPod({ name: 'db-0', uid: 'one', addresses: [X], createdAt: at(0) })
+  const other = aPod({ name: 'db-0', uid: 'other', addresses: [X], createdAt: at(60) })
+  const { pods, settle, registry, close } = await startSynced([one])
+  pods.upsert(other)
+  pods.snapshot(one)
+  await settle()
+  expect(registry.lookup(ip(X))).toMatchObject({ kind: 'found', pod: { uid: 'one' } })
+  await close()
+})
+
 test('a pod is known by each of its addresses, in any spelling (jtblin/kube2iam#389)', async () => {
   const dual = aPod({ name: 'dual', addresses: ['10.0.0.7', '2001:db8::7'] })
   const { who, close } = await startSynced([dual])

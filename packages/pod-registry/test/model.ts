@@ -1,6 +1,6 @@
 import type { PodIdentity } from '@kube2iam-ts/core'
 import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
-import { createRegistry, type Feed, type Lookup, type PodRegistry } from '../src/index.ts'
+import { createRegistry, type Feed, type FeedEvent, type Lookup, type PodRegistry } from '../src/index.ts'
 import { createAddressConfirmation, createNamespaceFeed, createPodFeed } from '../src/kubernetes.ts'
 import { createFakeApiServer, type FakeApiServer, type KubernetesObject } from '../src/testing.ts'
 import { ip } from './following.ts'
@@ -22,6 +22,8 @@ export type Step =
   | { readonly kind: 'stall'; readonly on: boolean }
   | { readonly kind: 'compact' }
   | { readonly kind: 'expire' }
+  /** From here on lists leave this name's pod out, beginning with one that is asked for now; `undefined`: no more. */
+  | { readonly kind: 'omit'; readonly name: number | undefined }
   | { readonly kind: 'outage'; readonly on: boolean }
   | {
       readonly kind: 'fail'
@@ -84,7 +86,15 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
   const server = createFakeApiServer({ clock, historyLimit: 40, bookmarkEveryMs: 10_000 })
   const connection = server.connection()
   const truths: Truth[] = []
+  /** The uids whose deletion the registry was told. */
   const gone = new Set<string>()
+  /** How often a list left something out. */
+  let omissions = 0
+  let omissionsBefore = 0
+  /** The registry's last list left something out: what it says of who else holds an address is no better than that. */
+  let isPartial = false
+  /** Addresses whose last direct answer left something out. */
+  const partly = new Set<string>()
   /** Every write up to here has been told to the registry (by an event, a bookmark or a list). */
   let told = 0
   const toldAlone = new Set<number>()
@@ -95,26 +105,38 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
     truths.push({ version: Number(server.resourceVersion), holders: holdersIn(server.list('Pod')) })
   }
   remember()
-  server.subscribe(({ type, object }) => {
+  server.subscribe(({ object }) => {
     if (object.kind !== 'Pod') return
     writes.push(Number(object.metadata.resourceVersion))
-    if (type === 'DELETED') gone.add(object.metadata.uid ?? '')
     remember()
   })
   const common = { connection, clock, random, annotationKeys: [], silenceMs: 25_000, watchMs: 60_000 }
   const ask = createAddressConfirmation({ connection, annotationKeys: [], node: NODE })
   const registry = createRegistry({
-    pods: observed(createPodFeed({ ...common, node: NODE, pageSize: 2 }), (event) => {
-      if (!('version' in event) || event.version === undefined) return
-      const version = Number(event.version)
-      toldAlone.add(version)
-      // A list and a bookmark speak for everything before them; an event speaks for itself.
-      if (event.kind === 'snapshot' || event.kind === 'progress') told = Math.max(told, version)
-    }),
+    pods: observed(
+      createPodFeed({ ...common, node: NODE, pageSize: 2 }),
+      (event) => {
+        if (event.kind === 'snapshot') {
+          isPartial = omissions > omissionsBefore
+          omissionsBefore = omissions
+        }
+        if (!('version' in event) || event.version === undefined) return
+        const version = Number(event.version)
+        toldAlone.add(version)
+        // A list and a bookmark speak for everything before them; an event speaks for itself.
+        if (event.kind === 'snapshot' || event.kind === 'progress') told = Math.max(told, version)
+      },
+      (event) => {
+        if (event.kind === 'delete') gone.add(event.item.uid)
+      },
+    ),
     namespaces: createNamespaceFeed(common),
     ...(options.confirm && {
       confirm: async (address, signal) => {
+        const before = omissions
         const answer = await ask(address, signal)
+        if (omissions > before) partly.add(address)
+        else partly.delete(address)
         directly.set(address, Number(answer.version))
         return answer
       },
@@ -126,13 +148,18 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
 
   return {
     async apply(step) {
-      perform(step, server)
+      if (step.kind === 'omit') omit(step.name)
+      else perform(step, server)
       await clock.advance(step.kind === 'wait' ? step.ms : 1)
       await check(registry, false)
     },
     async quiesce() {
       server.faults.clear()
       await clock.advance(120_000)
+      if (isPartial) {
+        server.faults.expireWatches()
+        await clock.advance(120_000)
+      }
       await check(registry, true)
     },
     async close() {
@@ -141,6 +168,18 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
       await clock.advance(0)
       if (clock.pending > 0 || server.watches > 0) throw new Error('something was left behind')
     },
+  }
+
+  function omit(name: number | undefined): void {
+    server.faults.leaveOut =
+      name === undefined
+        ? undefined
+        : ({ kind, metadata }) => {
+            const isOmitted = kind === 'Pod' && metadata.name === `p${name}`
+            if (isOmitted) omissions += 1
+            return isOmitted
+          }
+    server.faults.expireWatches()
   }
 
   async function check(followed: PodRegistry, isQuiet: boolean): Promise<void> {
@@ -167,21 +206,25 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
   /**
    * No foreign identity. Where the registry was told everything up to some write and nothing after it, it has to say
    * what the API server held then. Where a stream out of order withholds a write, the pod that is named has at least
-   * to have held the address at some moment since: the withheld write may be its rival's.
+   * to have held the address at some moment since: the withheld write may be its rival's. So may what a list left out.
+   * And whose deletion was told is never answered again, whatever came late, twice or from a list.
    */
   function judge(address: string, lookup: Lookup): void {
     if (lookup.kind !== 'found') return
     const { uid } = lookup.pod
+    if (gone.has(uid)) throw new Error(`${address} was answered as ${uid}, who is known to be deleted`)
     const firstUntold = writes.find((version) => version > told && !toldAlone.has(version))
     const isInOrder = firstUntold === undefined || Math.max(told, ...toldAlone) < firstUntold
     const reached = truths.findLastIndex(({ version }) => firstUntold === undefined || version < firstUntold)
     const newest = directly.get(address)
-    const isRight = isInOrder
-      ? truths.slice(reached).some(({ version, holders }, index) => {
-          const isDirect = newest !== undefined && version >= newest
-          return (index === 0 || isDirect) && holders.get(address)?.join() === uid
-        })
-      : truths.slice(reached).some(({ holders }) => holders.get(address)?.includes(uid))
+    const isWhole = !isPartial && !partly.has(address)
+    const isRight =
+      isInOrder && isWhole
+        ? truths.slice(reached).some(({ version, holders }, index) => {
+            const isDirect = newest !== undefined && version >= newest
+            return (index === 0 || isDirect) && holders.get(address)?.join() === uid
+          })
+        : truths.slice(reached).some(({ holders }) => holders.get(address)?.includes(uid))
     if (!isRight) throw new Error(`${address} was answered as ${uid}, who does not hold it`)
   }
 
@@ -198,19 +241,21 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
 
 function observed(
   feed: Feed<PodIdentity>,
-  onEvent: (event: { kind: string; version?: string }) => void,
+  onEvent: (event: FeedEvent<PodIdentity>) => void,
+  onApplied: (event: FeedEvent<PodIdentity>) => void,
 ): Feed<PodIdentity> {
   return {
     async *events(signal) {
       for await (const event of feed.events(signal)) {
         onEvent(event)
         yield event
+        onApplied(event)
       }
     },
   }
 }
 
-function perform(step: Step, server: FakeApiServer): void {
+function perform(step: Exclude<Step, { kind: 'omit' }>, server: FakeApiServer): void {
   const { faults } = server
   switch (step.kind) {
     case 'create':

@@ -1,4 +1,5 @@
 import type { IpAddress, PodIdentity } from '@kube2iam-ts/core'
+import { olderThan } from './resource-version.ts'
 
 /** What an event did to one pod. */
 export type PodChange =
@@ -24,9 +25,13 @@ export interface IndexUpdate {
 /** Which pods claim which address. The one writer is the registry; everything here is synchronous. */
 export interface PodIndex {
   upsert(pod: PodIdentity, now: number): IndexUpdate
+  /** The pod was deleted, as an event tells: it never comes back. */
   remove(pod: PodIdentity): IndexUpdate
-  /** Replaces everything in one step; what is not named is gone. */
-  replace(pods: readonly PodIdentity[], now: number): IndexUpdate
+  /**
+   * Replaces everything in one step; what is not named is gone, and comes back only where a list names it that is not
+   * older (`version`: the list's, where it tells one).
+   */
+  replace(pods: readonly PodIdentity[], now: number, version?: string): IndexUpdate
   /** None, the one owner, or all who claim it. */
   claims(address: IpAddress): readonly Binding[]
   /** Whether it is an address of a host-network pod, and so the node's. */
@@ -46,8 +51,8 @@ export const holdsAddresses = (pod: PodIdentity): boolean => !pod.hostNetwork &&
 
 const isFinished = ({ phase }: PodIdentity): boolean => phase === 'Succeeded' || phase === 'Failed'
 
-/** How many deleted pods are remembered, so that a late or repeated event cannot bring one back. */
-const REMEMBERED_DEAD = 1024
+/** How many pods that are gone are remembered, so that a late or repeated event cannot bring one back. */
+const REMEMBERED_GONE = 1024
 
 const NOBODY: readonly Binding[] = Object.freeze([])
 
@@ -63,19 +68,22 @@ interface Tables {
 
 export function createPodIndex(): PodIndex {
   let tables = emptyTables()
-  let dead = new Set<string>()
+  /** The uids of pods whose deletion was told. */
+  const deleted = new Map<string, true>()
+  /** The uids of pods that only seem to be gone, with the version of the list that left them out, if there was one. */
+  const missing = new Map<string, string | undefined>()
 
   return {
     upsert(pod, now) {
       const update = newUpdate()
-      if (dead.has(pod.uid)) return update
+      if (deleted.has(pod.uid) || missing.has(pod.uid)) return update
       const namesake = tables.byName.get(pod.namespace)?.get(pod.name)
       if (namesake !== undefined && namesake.pod.uid !== pod.uid) {
         // A name belongs to one pod at a time, so one of the two is gone for certain: the one created earlier. It is
         // not written off for good, because two API servers' clocks may disagree: the next list knows better.
         if (namesake.pod.createdAt > pod.createdAt) return update
         drop(namesake, update)
-        bury(namesake.pod.uid)
+        keep(missing, namesake.pod.uid, undefined)
       }
       put(tables, pod, now, update)
       return update
@@ -83,16 +91,17 @@ export function createPodIndex(): PodIndex {
     remove(pod) {
       const update = newUpdate()
       const known = tables.byUid.get(pod.uid)
-      bury(pod.uid)
+      keep(deleted, pod.uid, true)
       if (known !== undefined) drop(known, update)
       return update
     },
-    replace(pods, now) {
+    replace(pods, now, version) {
       const update = newUpdate()
       const before = tables
       const next = emptyTables()
       for (const pod of pods) {
-        if (dead.has(pod.uid)) continue
+        if (deleted.has(pod.uid) || isStillMissing(pod.uid, version)) continue
+        missing.delete(pod.uid)
         const known = before.byUid.get(pod.uid)
         const binding = bindingOf(pod, known, now)
         insert(next, binding)
@@ -100,7 +109,7 @@ export function createPodIndex(): PodIndex {
       }
       for (const [uid, { pod }] of before.byUid) {
         if (next.byUid.has(uid)) continue
-        bury(uid)
+        keep(missing, uid, version)
         compare(pod, undefined, update)
       }
       tables = next
@@ -138,11 +147,18 @@ export function createPodIndex(): PodIndex {
     compare(binding.pod, undefined, update)
   }
 
-  function bury(uid: string): void {
-    dead.delete(uid)
-    dead.add(uid)
-    if (dead.size > REMEMBERED_DEAD * 2) dead = new Set([...dead].slice(-REMEMBERED_DEAD))
+  function isStillMissing(uid: string, version: string | undefined): boolean {
+    const leftOutAt = missing.get(uid)
+    return version !== undefined && leftOutAt !== undefined && olderThan(version, leftOutAt)
   }
+}
+
+/** Remembers it as the newest, and forgets the oldest. */
+function keep<Value>(gone: Map<string, Value>, uid: string, value: Value): void {
+  gone.delete(uid)
+  gone.set(uid, value)
+  const [oldest] = gone.keys()
+  if (oldest !== undefined && gone.size > REMEMBERED_GONE) gone.delete(oldest)
 }
 
 interface MutableUpdate extends IndexUpdate {

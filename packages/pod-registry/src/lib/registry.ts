@@ -219,7 +219,7 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   function onPods(event: FeedEvent<PodIdentity>): number {
     switch (event.kind) {
       case 'snapshot':
-        return settle(index.replace(event.items, clock.now()))
+        return settle(index.replace(event.items, clock.now(), event.version))
       case 'upsert':
         return settle(index.upsert(event.item, clock.now()))
       case 'delete':

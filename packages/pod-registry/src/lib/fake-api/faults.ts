@@ -1,3 +1,5 @@
+import type { KubernetesObject } from './objects.ts'
+
 /** A call that the server refuses instead of answering. */
 export interface FailRule {
   readonly status: 401 | 403 | 410 | 429 | 500 | 502 | 503 | 504
@@ -25,6 +27,8 @@ export interface FakeApiFaults {
   stallWatches: boolean
   /** No bookmarks are sent, as by an old API server. */
   noBookmarks: boolean
+  /** Lists leave these out although they exist, as one from a cache that is behind. */
+  leaveOut: ((object: KubernetesObject) => boolean) | undefined
   /** The token is no longer accepted: 401 to everything. */
   expiredToken: boolean
   /** Nothing is answered: connections are closed without a byte. */

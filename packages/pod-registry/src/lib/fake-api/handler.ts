@@ -177,7 +177,7 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     const page = pages.page({
       resource,
       namespace,
-      matches: selected,
+      matches: (object) => selected(object) && faults.leaveOut?.(object) !== true,
       limit: Number(query.get('limit') ?? 0),
       token: query.get('continue') ?? '',
     })

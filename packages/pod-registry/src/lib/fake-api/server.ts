@@ -222,6 +222,7 @@ const QUIET = {
   duplicateEvents: false,
   reorderEvents: false,
   noBookmarks: false,
+  leaveOut: undefined,
   expiredToken: false,
   outage: false,
   goneForm: 'stream',
