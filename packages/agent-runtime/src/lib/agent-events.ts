@@ -26,6 +26,8 @@ export type AgentEvent =
   | { readonly kind: 'ready'; readonly afterMs: number; readonly again: boolean }
   | { readonly kind: 'not-ready'; readonly parts: readonly string[]; readonly reasons: readonly string[] }
   | { readonly kind: 'interception-failed'; readonly code: string; readonly message: string }
+  /** The rules are in place; whether packets meet them could not be tried. */
+  | { readonly kind: 'interception-not-tried'; readonly code: string; readonly message: string }
   | { readonly kind: 'interception-removed'; readonly why: string }
   | { readonly kind: 'interception-stays'; readonly why: string }
   | { readonly kind: 'host-network-role'; readonly pod: PodIdentity }

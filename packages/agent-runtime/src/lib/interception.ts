@@ -22,9 +22,9 @@ export interface InterceptionOptions {
 /** The rules, from the agent's start to its end. */
 export interface Interception {
   readonly parts: readonly HealthPart[]
-  /** Tries until the rules are in place. Rejects with `ABORTED` only. */
+  /** Tries until the rules are in place, and it is known what the agent belongs to. Rejects with `ABORTED` only. */
   start(signal: AbortSignal): Promise<void>
-  /** Ends the upkeep, and removes the rules only where the agent is being uninstalled. */
+  /** Ends the upkeep, and removes the rules only where this agent put them in place and is being uninstalled. */
   stop(): Promise<void>
 }
 
@@ -36,6 +36,9 @@ const SETTLE_MS = 100
 export function createInterception(options: InterceptionOptions): Interception {
   const { capture, registry, clock, random, report } = options
   let handOver: (() => void) | undefined
+  let isStarted = false
+  /** Whether the DaemonSet was there once: only then is its absence an uninstall, and not a name that is wrong. */
+  let wasSeen = false
 
   const unlisten = registry.onChange((change) => {
     if (change.kind !== 'bound' && change.kind !== 'gone') return
@@ -49,6 +52,56 @@ export function createInterception(options: InterceptionOptions): Interception {
     capture.setPods([...registry.pods()].filter(holdsAddresses).flatMap(({ addresses }) => addresses))
   }
 
+  async function putInPlace(signal: AbortSignal): Promise<void> {
+    const backoff = createBackoff({ clock, random, baseMs: 500, maxMs: 30_000 })
+    for (;;) {
+      try {
+        setPods()
+        await capture.start(signal)
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!isCoded(error)) throw error
+        report({ kind: 'interception-failed', code: error.code, message: error.message })
+      }
+      await backoff.wait(signal)
+    }
+  }
+
+  /** What comes of it stands in the status; where it cannot be made, the rules' counters have to do. */
+  async function tryOut(nodePath: string, signal: AbortSignal): Promise<void> {
+    try {
+      await capture.probe(nodePath, signal)
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!isCoded(error)) throw error
+      report({ kind: 'interception-not-tried', code: error.code, message: error.message })
+    }
+  }
+
+  /** Asks until somebody can say whether the DaemonSet is there. */
+  async function seeDaemonSet(signal: AbortSignal): Promise<void> {
+    const { cleanup, daemonset, daemonSets } = options
+    if (cleanup !== 'auto' || daemonset === undefined || daemonSets === undefined) return
+    const backoff = createBackoff({ clock, random, baseMs: 1_000, maxMs: 300_000 })
+    const unwise = (why: string): void =>
+      report({ kind: 'unwise', setting: '--daemonset', why: `${why}, so the redirection stays when it goes` })
+    for (;;) {
+      try {
+        const { kind } = await readDaemonSet(daemonSets, daemonset, signal)
+        if (kind === 'absent') unwise(`there is no DaemonSet ${daemonset}`)
+        wasSeen = kind !== 'absent'
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!isCoded(error)) throw error
+        // A permission that is missing is given once the warning was read, and perhaps not before the next start.
+        if (!error.retryable) return unwise(`DaemonSet ${daemonset} cannot be read (${error.message})`)
+      }
+      await backoff.wait(signal)
+    }
+  }
+
   return {
     parts: [
       { name: 'interception', required: true, state: () => rulesState(capture) },
@@ -56,27 +109,20 @@ export function createInterception(options: InterceptionOptions): Interception {
     ],
 
     async start(signal) {
-      const backoff = createBackoff({ clock, random, baseMs: 500, maxMs: 30_000 })
-      for (;;) {
-        try {
-          setPods()
-          await capture.start(signal)
-          // What came of it stands in the status; where privileges do not allow it, the rules' counters have to do.
-          if (options.probeWith !== undefined) await capture.probe(options.probeWith, signal)
-          return
-        } catch (error) {
-          signal.throwIfAborted()
-          if (!isCoded(error)) throw error
-          report({ kind: 'interception-failed', code: error.code, message: error.message })
-        }
-        await backoff.wait(signal)
-      }
+      isStarted = true
+      const { probeWith } = options
+      await Promise.all([
+        putInPlace(signal).then(() => (probeWith === undefined ? undefined : tryOut(probeWith, signal))),
+        seeDaemonSet(signal),
+      ])
     },
 
     async stop() {
       unlisten()
       handOver?.()
-      const { remove, why } = await whetherToRemove(options)
+      const { remove, why } = isStarted
+        ? await whetherToRemove(options, () => wasSeen)
+        : { remove: false, why: 'this agent has put none in place, and another may have' }
       if (!remove) {
         await capture.stop()
         return report({ kind: 'interception-stays', why })
@@ -93,7 +139,10 @@ export function createInterception(options: InterceptionOptions): Interception {
 }
 
 /** In doubt the rules stay: without them pods would reach the role of the node. */
-async function whetherToRemove(options: InterceptionOptions): Promise<{ remove: boolean; why: string }> {
+async function whetherToRemove(
+  options: InterceptionOptions,
+  wasSeen: () => boolean,
+): Promise<{ remove: boolean; why: string }> {
   const { cleanup, daemonset, daemonSets, clock } = options
   if (cleanup !== 'auto') return { remove: cleanup === 'always', why: `--iptables-cleanup=${cleanup}` }
   if (daemonset === undefined || daemonSets === undefined) {
@@ -102,17 +151,22 @@ async function whetherToRemove(options: InterceptionOptions): Promise<{ remove: 
   const late = new AbortController()
   const cancel = clock.after(ASK_MS, () => late.abort())
   try {
-    const [namespace = '', name = ''] = daemonset.split('/')
-    const state = await daemonSets.read(namespace, name, late.signal)
-    return state.kind === 'present'
-      ? { remove: false, why: `DaemonSet ${daemonset} is still there` }
-      : { remove: true, why: `DaemonSet ${daemonset} is ${state.kind}` }
+    const { kind } = await readDaemonSet(daemonSets, daemonset, late.signal)
+    if (kind === 'present') return { remove: false, why: `DaemonSet ${daemonset} is still there` }
+    if (kind === 'deleting' || wasSeen()) return { remove: true, why: `DaemonSet ${daemonset} is ${kind}` }
+    const why = `whether the agent is uninstalled cannot be told: DaemonSet ${daemonset} was never seen`
+    return { remove: false, why }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     return { remove: false, why: `whether DaemonSet ${daemonset} is still there cannot be told: ${reason}` }
   } finally {
     cancel()
   }
+}
+
+function readDaemonSet(reader: DaemonSetReader, daemonset: string, signal: AbortSignal) {
+  const [namespace = '', name = ''] = daemonset.split('/')
+  return reader.read(namespace, name, signal)
 }
 
 function rulesState(capture: CapturePort) {

@@ -127,6 +127,18 @@ describe('without nftables to hold the second guard', () => {
   })
 })
 
+it('watches once, however often it is started', async () => {
+  const { manager, netfilter, clock, told } = setUp()
+  for (let times = 0; times < 5; times += 1) await manager.start()
+  await clock.advance(100)
+  expect(told('capture-monitor-started').map(({ type }) => type)).toHaveLength(1)
+  const looks = told('capture-looked').length
+  netfilter.run('iptables-nft', '-t', 'nat', '-F')
+  await clock.advance(100)
+  expect(netfilter.send(ask)).toEqual(AGENT)
+  expect(told('capture-looked').length - looks).toBeLessThanOrEqual(3)
+})
+
 describe('IPv6', () => {
   const hostIps = [parseIpAddress('10.0.0.1'), parseIpAddress('fd00::1')]
 

@@ -12,6 +12,7 @@ const LINES: Readonly<Record<AgentEvent['kind'], readonly [LogLevel, string]>> =
   ready: ['info', 'ready'],
   'not-ready': ['warn', 'not ready any more'],
   'interception-failed': ['error', 'requests of pods cannot be redirected'],
+  'interception-not-tried': ['warn', 'the redirection could not be tried'],
   'interception-removed': ['warn', 'redirection is removed'],
   'interception-stays': ['info', 'redirection stays in place'],
   'host-network-role': ['warn', 'a host-network pod has a role that its address cannot prove'],

@@ -1,0 +1,160 @@
+import { CodedError } from '@kube2iam-ts/core'
+import { collectReports, createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
+import type { CaptureStatus } from '@kube2iam-ts/iptables-manager'
+import type { DaemonSetState } from '@kube2iam-ts/pod-registry/kubernetes'
+import { expect, test } from 'vitest'
+import type { CapturePort } from './agent-deps.ts'
+import type { AgentEvent } from './agent-events.ts'
+import { createInterception, type InterceptionOptions } from './interception.ts'
+
+const denied = new CodedError('COMMAND_DENIED', 'ip may not be executed')
+type Answer = DaemonSetState | 'no-answer'
+
+/** An interception whose rules and whose API server do as they are told, and which remembers what was asked of them. */
+function setUp(
+  options: Partial<InterceptionOptions> = {},
+  daemonSet: Answer = { kind: 'present', uid: 'd' },
+) {
+  const clock = createFakeClock()
+  const stopping = new AbortController()
+  const { events, report } = collectReports<AgentEvent>()
+  const asked: string[] = []
+  const faults = { start: 0, probe: false }
+  const capture: CapturePort = {
+    async start() {
+      asked.push('start')
+      if (faults.start-- > 0) throw denied
+    },
+    async probe() {
+      asked.push('probe')
+      if (faults.probe) throw denied
+      return { outcome: 'impossible', reason: '' }
+    },
+    async remove() {
+      asked.push('remove')
+      return []
+    },
+    async stop() {
+      asked.push('stop')
+    },
+    setPods() {},
+    status: () => NEVER_LOOKED,
+  }
+  const world = { daemonSet }
+  const interception = createInterception({
+    capture,
+    registry: { pods: () => [].values(), onChange: () => () => {} },
+    clock,
+    random: createSeededRandom(1),
+    report,
+    probeWith: undefined,
+    cleanup: 'auto',
+    daemonset: 'kube-system/kube2iam',
+    daemonSets: {
+      async read() {
+        if (world.daemonSet === 'no-answer')
+          throw new CodedError('CLUSTER_UNREACHABLE', 'no answer', { retryable: true })
+        return world.daemonSet
+      },
+    },
+    ...options,
+  })
+  const start = async (): Promise<void> => {
+    interception.start(stopping.signal).catch(() => {})
+    await clock.advance(0)
+  }
+  const stop = async (): Promise<void> => {
+    await interception.stop()
+    stopping.abort()
+    await clock.advance(0)
+    expect(clock.pending).toBe(0)
+  }
+  const told = (kind: AgentEvent['kind']) => events.filter((event) => event.kind === kind)
+  return { clock, asked, faults, world, start, stop, told }
+}
+
+const NEVER_LOOKED: CaptureStatus = {
+  state: 'unknown',
+  families: { 4: 'unprotected', 6: 'unprotected' },
+  familyReasons: {},
+  sources: [],
+  sourcesEvidence: [],
+  interception: { kind: 'unseen' },
+  counters: { redirected: 0, dropped: 0 },
+  repairs: 0,
+  monitored: false,
+}
+
+test('the rules go with the DaemonSet that this agent belonged to', async () => {
+  const it = setUp()
+  await it.start()
+  it.world.daemonSet = { kind: 'absent' }
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'remove'])
+})
+
+test('they stay where --daemonset has never named one: a name that is wrong looks like an uninstall', async () => {
+  const it = setUp({}, { kind: 'absent' })
+  await it.start()
+  expect(it.told('unwise')).toMatchObject([
+    { setting: '--daemonset', why: expect.stringContaining('kube-system/kube2iam') },
+  ])
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'stop'])
+  expect(it.told('interception-stays')).toMatchObject([{ why: expect.stringContaining('cannot be told') }])
+})
+
+test('they stay where nobody could say whether there was one, and it is asked until somebody can', async () => {
+  const early = setUp({}, 'no-answer')
+  await early.start()
+  early.world.daemonSet = { kind: 'absent' }
+  await early.stop()
+  expect(early.asked).toEqual(['start', 'stop'])
+
+  const late = setUp({}, 'no-answer')
+  await late.start()
+  await late.clock.advance(10_000)
+  late.world.daemonSet = { kind: 'present', uid: 'd' }
+  await late.clock.advance(300_000)
+  late.world.daemonSet = { kind: 'absent' }
+  await late.stop()
+  expect(late.asked).toEqual(['start', 'remove'])
+})
+
+test('one that is being deleted is evidence enough', async () => {
+  const it = setUp({}, 'no-answer')
+  await it.start()
+  it.world.daemonSet = { kind: 'deleting', uid: 'd' }
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'remove'])
+})
+
+test('who has not put rules in place removes none: another agent of the node may have', async () => {
+  for (const cleanup of ['always', 'auto'] as const) {
+    const it = setUp({ cleanup }, { kind: 'deleting', uid: 'd' })
+    await it.stop()
+    expect(it.asked).toEqual(['stop'])
+    expect(it.told('interception-stays')).toHaveLength(1)
+  }
+})
+
+test('a start that failed is tried again', async () => {
+  const it = setUp()
+  it.faults.start = 3
+  await it.start()
+  await it.clock.advance(600_000)
+  expect(it.asked).toEqual(['start', 'start', 'start', 'start'])
+  expect(it.told('interception-failed')).toHaveLength(3)
+  await it.stop()
+})
+
+test('a probe that failed is told, and starts nothing again', async () => {
+  const it = setUp({ probeWith: 'node' })
+  it.faults.probe = true
+  await it.start()
+  await it.clock.advance(600_000)
+  expect(it.asked).toEqual(['start', 'probe'])
+  expect(it.told('interception-failed')).toEqual([])
+  expect(it.told('interception-not-tried')).toMatchObject([{ code: 'COMMAND_DENIED' }])
+  await it.stop()
+})
