@@ -1,5 +1,6 @@
 import { type Clock, type IpAddress, type Report } from '@kube2iam-ts/core'
 import {
+  createRateLimiter,
   defaultEmulatorSettings,
   type Emulator,
   type EmulatorEvent,
@@ -10,7 +11,7 @@ import {
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
 import type { BoundAddresses } from './agent-events.ts'
 import type { AgentSettings } from './settings/settings.ts'
-import { answerStatus, type StatusScope, type StatusSources } from './status-routes.ts'
+import { answerStatus, type StatusAnswer, type StatusScope, type StatusSources } from './status-routes.ts'
 
 export interface ListenersOptions {
   readonly settings: AgentSettings
@@ -31,6 +32,9 @@ export interface Listeners {
 /** Every interface: `::` takes IPv4 too where the node has IPv6, and is refused where it has not. */
 const EVERYWHERE = '0.0.0.0'
 
+/** What probes and Prometheus need, for each address that asks on the port of pods: a page of metrics costs milliseconds. */
+const STATUS_RATE = { perSecond: 10, burst: 20 }
+
 /** Whether health and metrics are on the port that pods reach. Two ports that the system chooses are two. */
 export const sharesPort = ({ metricsPort, appPort }: AgentSettings): boolean =>
   metricsPort === undefined || (metricsPort === appPort && appPort !== 0)
@@ -50,7 +54,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   try {
     const own = withContainerProtocol(settings, emulator)
     const metadata = await open(
-      withStatus(own, status, shares ? 'shared' : 'probe'),
+      withStatus(own, limited(status, clock, report), shares ? 'shared' : 'probe'),
       podsHost,
       settings.appPort,
     )
@@ -59,7 +63,7 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
       shares || metricsPort === undefined
         ? metadata
         : await open(
-            withStatus(undefined, status, 'private'),
+            withStatus(undefined, unlimited(status), 'private'),
             settings.metricsAddress ?? EVERYWHERE,
             metricsPort,
           )
@@ -99,17 +103,30 @@ function withContainerProtocol(settings: AgentSettings, { metadata, container }:
   return (request) => (isContainers(request.headers.host) ? container(request) : metadata(request))
 }
 
+type Status = (request: EmulatorRequest, scope: StatusScope) => Promise<StatusAnswer | undefined>
+
+const unlimited =
+  (sources: StatusSources): Status =>
+  ({ target }, scope) =>
+    answerStatus(target, sources, scope)
+
+/** The same on the port of pods, where one that asks in a loop must not keep the agent from its work. */
+function limited(sources: StatusSources, clock: Clock, report: Report<EmulatorEvent>): Status {
+  const limiter = createRateLimiter({ clock, ...STATUS_RATE })
+  return async ({ target, peer }, scope) => {
+    if (limiter.take(peer)) return answerStatus(target, sources, scope)
+    report({ kind: 'rejected', reason: 'status-rate', status: 429, peer })
+    return { status: 429, contentType: 'text/plain', body: '' }
+  }
+}
+
 /** Serves the status routes of this kind of listener, and everything else by `next`. */
-function withStatus(
-  next: Handler | undefined,
-  sources: StatusSources,
-  listener: StatusScope['listener'],
-): Handler {
+function withStatus(next: Handler | undefined, status: Status, listener: StatusScope['listener']): Handler {
   return async (request) => {
     const { target } = request
     // Pods' requests begin with a version; this keeps them off the slower path.
     if (next !== undefined && !/^\/(healthz|readyz|metrics|debug)/.test(target)) return next(request)
-    const answer = await answerStatus(target, sources, { listener, local: isLocal(request.peer) })
+    const answer = await status(request, { listener, local: isLocal(request.peer) })
     if (answer !== undefined) return reply(request, answer.status, answer.contentType, answer.body)
     return next === undefined ? reply(request, 404, 'text/plain', '') : next(request)
   }

@@ -33,6 +33,8 @@ export interface RejectedEvent {
     | 'host'
     | 'upgrade'
     | 'expectation'
+    /** By whoever serves health and metrics beside the metadata, on the port of pods. */
+    | 'status-rate'
   readonly status: number
   readonly peer: string | undefined
 }

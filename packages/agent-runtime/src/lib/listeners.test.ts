@@ -1,0 +1,70 @@
+import { parseIpAddress } from '@kube2iam-ts/core'
+import { createFakeClock } from '@kube2iam-ts/core/testing'
+import type { EmulatorEvent, Handler } from '@kube2iam-ts/metadata-emulator'
+import { expect, test } from 'vitest'
+import { openListeners } from './listeners.ts'
+import { parseSettings } from './settings/settings.ts'
+
+async function setUp(...args: string[]) {
+  const parsed = parseSettings({ args: ['--node=node-1', ...args] })
+  if (parsed.kind !== 'settings') throw new Error(parsed.kind)
+  const clock = createFakeClock()
+  const handlers = new Map<number, Handler>()
+  const counts = { rendered: 0, pods: 0 }
+  const events: EmulatorEvent[] = []
+  const pods: Handler = async () => {
+    counts.pods += 1
+    return { status: 200, headers: [], body: Buffer.alloc(0) }
+  }
+  await openListeners({
+    settings: parsed.settings,
+    emulator: { metadata: pods, container: pods },
+    status: {
+      health: () => ({ ready: true, parts: [] }),
+      metrics: async () => {
+        counts.rendered += 1
+        return { contentType: 'text/plain', text: 'm' }
+      },
+    },
+    async listen({ handler, host, port }) {
+      handlers.set(port, handler)
+      return { url: '', host, port, connections: 0, close: async () => {} }
+    },
+    clock,
+    report: (event) => void events.push(event),
+  })
+  const ask = async (address: string, target: string, port = 8181): Promise<number> => {
+    const handler = handlers.get(port)
+    if (handler === undefined) throw new Error(`nobody listens on ${port}`)
+    const peer = parseIpAddress(address)
+    const signal = new AbortController().signal
+    return (await handler({ method: 'GET', target, peer, headers: {}, signal })).status
+  }
+  return { clock, counts, events, ask }
+}
+
+test('a pod that asks for metrics in a loop gets some of them, and the next one its own', async () => {
+  const { clock, counts, events, ask } = await setUp()
+  const statuses = []
+  for (let index = 0; index < 1_000; index += 1) statuses.push(await ask('10.4.0.7', '/metrics'))
+  expect(counts.rendered).toBe(20)
+  expect(statuses.filter((status) => status === 429)).toHaveLength(980)
+  expect(events).toContainEqual({ kind: 'rejected', reason: 'status-rate', status: 429, peer: '10.4.0.7' })
+  expect(await ask('10.4.0.8', '/metrics')).toBe(200)
+  await clock.advance(1_000)
+  expect(await ask('10.4.0.7', '/metrics')).toBe(200)
+})
+
+test('it may ask for its own metadata all the same', async () => {
+  const { counts, ask } = await setUp()
+  for (let index = 0; index < 100; index += 1) await ask('10.4.0.7', '/healthz')
+  expect(await ask('10.4.0.7', '/healthz')).toBe(429)
+  expect(await ask('10.4.0.7', '/latest/meta-data/')).toBe(200)
+  expect(counts.pods).toBe(1)
+})
+
+test('so it is where only /healthz is left on the port of pods', async () => {
+  const { ask } = await setUp('--metrics-port=9543')
+  for (let index = 0; index < 20; index += 1) expect(await ask('10.4.0.7', '/healthz')).toBe(200)
+  expect(await ask('10.4.0.7', '/healthz')).toBe(429)
+})
