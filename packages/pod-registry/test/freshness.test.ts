@@ -41,6 +41,19 @@ test('out of touch, a pod that should have ended by now is not vouched for any m
   await close()
 })
 
+test('who waits because the watch is lost is answered when it is heard again, without a timer firing', async () => {
+  const ending = { ...web, deletedAt: new Date(0) }
+  const { waitFor, pods, settle, clock, close } = await startSynced([ending])
+  pods.stale()
+  await settle()
+  const answer = waitFor(BOUND, 900)
+  await settle()
+  pods.progress()
+  expect(nameOf(await answer)).toBe('web')
+  expect(clock.pending).toBe(0)
+  await close()
+})
+
 test('events and bookmarks are progress; lost touch and a watch that merely stands again are not', async () => {
   const { clock, registry, pods, settle, close } = await startSynced([web])
   const age = (): number => registry.freshness().ageMs

@@ -207,12 +207,12 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   ): Promise<void> {
     for await (const event of feed.events(stopped.signal)) {
       if (stopped.signal.aborted) return
-      const wasSynced = progress.isSynced()
+      const wasBehind = progress.isBehind()
       progress.note(event)
       const corrected = onEvent(event)
-      if (event.kind !== 'snapshot') continue
-      progress.applied(event.items.length, corrected)
-      if (!wasSynced) pending.wakeAll()
+      if (event.kind === 'snapshot') progress.applied(event.items.length, corrected)
+      // What was unknown or in doubt because of that may be answered now, although nothing about it has changed.
+      if (wasBehind && !progress.isBehind()) pending.wakeAll()
     }
   }
 
