@@ -57,7 +57,16 @@ export function metadataOrigin({ metadataAddr: { host, port } }: AgentSettings):
 function tokenKeys(directory: string | undefined, log: Log): TokenKeys {
   if (directory !== undefined) {
     try {
-      return openTokenKeyDirectory({ directory: `${directory}/token-keys`, clock })
+      return openTokenKeyDirectory({
+        directory: `${directory}/token-keys`,
+        clock,
+        report: (event) => {
+          if (event.kind === 'token-key-recovered')
+            log.write('info', 'metadata tokens have a key of the day again')
+          else
+            log.write('warn', 'metadata tokens are signed with an old key', { reason: event.error.message })
+        },
+      })
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
       log.write('warn', 'metadata tokens will not outlive this process', { directory, reason })

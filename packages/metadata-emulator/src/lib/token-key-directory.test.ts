@@ -1,10 +1,12 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isCoded } from '@kube2iam-ts/core'
-import { createFakeClock } from '@kube2iam-ts/core/testing'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { collectReports, createFakeClock } from '@kube2iam-ts/core/testing'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createMemoryTokenKeys } from './memory-token-keys.ts'
 import { openTokenKeyDirectory } from './token-key-directory.ts'
+import type { TokenKeysEvent } from './token-keys.ts'
 
 const HOUR = 3_600_000
 let parent: string
@@ -106,4 +108,84 @@ test('a rotation faster than the longest token is refused', () => {
     openTokenKeyDirectory({ directory, clock: createFakeClock(), rotateEveryMs: HOUR }),
   )
   expect(isCoded(error, 'TOKEN_KEY_UNAVAILABLE')).toBe(true)
+})
+
+describe('a directory that fails at a rotation', () => {
+  const open = () => {
+    const clock = createFakeClock()
+    const { events, report } = collectReports<TokenKeysEvent>()
+    const keys = openTokenKeyDirectory({ directory, clock, rotateEveryMs: 6 * HOUR, report })
+    return { clock, events, keys }
+  }
+  const breakIt = () => {
+    rmSync(directory, { recursive: true })
+    writeFileSync(directory, '')
+  }
+  const mendIt = () => {
+    rmSync(directory)
+    mkdirSync(directory, { mode: 0o700 })
+  }
+
+  test('leaves the last key signing, and is told once', async () => {
+    const { clock, events, keys } = open()
+    const last = keys.current()
+    expect(keys.status()).toEqual({ kind: 'kept' })
+    breakIt()
+    await clock.advance(6 * HOUR)
+    for (let turn = 0; turn < 100; turn += 1) expect(keys.current().id).toBe(last.id)
+    expect(events).toMatchObject([{ kind: 'token-key-trouble', error: { code: 'TOKEN_KEY_UNAVAILABLE' } }])
+    expect(keys.status()).toMatchObject({ kind: 'trouble', error: { code: 'TOKEN_KEY_UNAVAILABLE' } })
+  })
+
+  test('does not end the tokens of the key that goes on signing, however long it takes', async () => {
+    const { clock, keys } = open()
+    const last = keys.current()
+    breakIt()
+    await clock.advance(60 * HOUR)
+    expect(keys.current().id).toBe(last.id)
+    expect(keys.find(last.id)?.key.equals(last.key)).toBe(true)
+    mendIt()
+    await clock.advance(60_000)
+    expect(keys.current().id).toBe(last.id + 10)
+    expect(keys.find(last.id)?.key.equals(last.key)).toBe(true)
+    await clock.advance(12 * HOUR)
+    keys.current()
+    expect(keys.find(last.id)).toBeUndefined()
+  })
+
+  test('is tried again each minute, and its end is told', async () => {
+    const { clock, events, keys } = open()
+    const last = keys.current()
+    breakIt()
+    await clock.advance(6 * HOUR)
+    keys.current()
+    mendIt()
+    await clock.advance(59_999)
+    expect(keys.current().id).toBe(last.id)
+    await clock.advance(1)
+    expect(keys.current().id).toBe(last.id + 1)
+    expect(keys.status()).toEqual({ kind: 'kept' })
+    expect(events.map((one) => one.kind)).toEqual(['token-key-trouble', 'token-key-recovered'])
+  })
+
+  test('finds no key that it cannot read, instead of failing', () => {
+    const { events, keys } = open()
+    const { id } = keys.current()
+    breakIt()
+    expect(keys.find(id - 1)).toBeUndefined()
+    expect(events.map((one) => one.kind)).toEqual(['token-key-trouble'])
+  })
+})
+
+test('drafts that a killed agent left are removed, and one in the making is not', () => {
+  const clock = createFakeClock()
+  const { id } = openTokenKeyDirectory({ directory, clock }).current()
+  const drafts = [`.${id - 2}-0123456789ab`, `.${id}-0123456789ab`]
+  for (const name of drafts) writeFileSync(join(directory, name), '')
+  openTokenKeyDirectory({ directory, clock })
+  expect(readdirSync(directory).toSorted()).toEqual([drafts[1], `${id}.key`])
+})
+
+test('keys in memory say that they are', () => {
+  expect(createMemoryTokenKeys().status()).toEqual({ kind: 'memory' })
 })

@@ -12,8 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { type Clock, CodedError } from '@kube2iam-ts/core'
-import type { TokenKey, TokenKeys } from './token-keys.ts'
+import { type Clock, CodedError, type Report } from '@kube2iam-ts/core'
+import type { TokenKey, TokenKeys, TokenKeysEvent } from './token-keys.ts'
 
 export interface TokenKeyDirectoryOptions {
   /** A directory of the node that outlives the agent's container, such as `/run/kube2iam/token-keys`. */
@@ -21,11 +21,13 @@ export interface TokenKeyDirectoryOptions {
   readonly clock: Clock
   /** How long a key signs. It verifies for as long again, which must outlast the longest token: six hours at least. */
   readonly rotateEveryMs?: number
+  readonly report?: Report<TokenKeysEvent>
 }
 
 const DAY_MS = 86_400_000
 const SHORTEST_ROTATION_MS = 6 * 3_600_000
 const KEY_BYTES = 32
+const RETRY_MS = 60_000
 
 /**
  * Keys that survive the agent: one file (mode 0600) for each period, named by the period's number, which is also the
@@ -33,10 +35,11 @@ const KEY_BYTES = 32
  * the node agree without a lock: the first one's key is everybody's.
  *
  * Throws `TOKEN_KEY_UNSAFE` where a key could be read or written by others, and `TOKEN_KEY_UNAVAILABLE` (retryable)
- * where the directory cannot be used.
+ * where the directory cannot be used. What fails later is reported and tried again each minute, while the last key
+ * goes on signing.
  */
 export function openTokenKeyDirectory(options: TokenKeyDirectoryOptions): TokenKeys {
-  const { directory, clock, rotateEveryMs = DAY_MS } = options
+  const { directory, clock, rotateEveryMs = DAY_MS, report = () => {} } = options
   if (rotateEveryMs < SHORTEST_ROTATION_MS) {
     throw new CodedError(
       'TOKEN_KEY_UNAVAILABLE',
@@ -44,37 +47,72 @@ export function openTokenKeyDirectory(options: TokenKeyDirectoryOptions): TokenK
     )
   }
   const held = new Map<number, KeyObject>()
+  /** In which period a key last signed: its tokens may live for one more. */
+  const signedIn = new Map<number, number>()
+  let trouble: { readonly error: CodedError; readonly retryAt: number } | undefined
   const period = (): number => Math.floor(clock.now() / rotateEveryMs)
+  const mayVerify = (id: number, now: number): boolean =>
+    // The next period's key is another agent's whose clock reading was a moment later.
+    Math.abs(id - now) <= 1 || (signedIn.get(id) ?? Number.NEGATIVE_INFINITY) >= now - 1
 
   const obtain = (id: number): TokenKey => {
+    const bytes = readKey(directory, id)
     const known = held.get(id)
     if (known !== undefined) return { id, key: known }
-    const key = createSecretKey(readKey(directory, id) ?? makeKey(directory, id))
+    const key = createSecretKey(bytes ?? makeKey(directory, id))
     held.set(id, key)
-    for (const old of held.keys()) if (old < id - 1) held.delete(old)
-    removeOldKeys(directory, id)
+    for (const old of held.keys()) if (!mayVerify(old, id)) held.delete(old)
+    for (const old of signedIn.keys()) if (!held.has(old)) signedIn.delete(old)
+    removeOld(directory, id)
     return { id, key }
   }
 
-  guarded(directory, () => {
+  /** What the work brings, or `undefined` where the directory fails, which is told when it begins and when it ends. */
+  const attempt = <Result>(work: () => Result): Result | undefined => {
+    try {
+      const result = guarded(directory, work)
+      if (trouble !== undefined) report({ kind: 'token-key-recovered' })
+      trouble = undefined
+      return result
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      if (trouble === undefined) report({ kind: 'token-key-trouble', error })
+      trouble = { error, retryAt: clock.monotonic() + RETRY_MS }
+      return undefined
+    }
+  }
+
+  let last = guarded(directory, () => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    obtain(period())
+    return obtain(period())
   })
 
+  /** Tokens are no authorisation, and a pod without them has no credentials: an old key is better than none. */
+  const signing = (id: number): TokenKey => {
+    if (last.id === id && trouble === undefined) return last
+    const isDue = trouble === undefined || trouble.retryAt <= clock.monotonic()
+    last = (isDue ? attempt(() => obtain(id)) : undefined) ?? last
+    return last
+  }
+
   return {
-    current: () => guarded(directory, () => obtain(period())),
-    find(id) {
+    current() {
       const now = period()
-      // The next period's key is another agent's whose clock reading was a moment later.
-      if (id !== now && id !== now - 1 && id !== now + 1) return undefined
+      const key = signing(now)
+      signedIn.set(key.id, now)
+      return key
+    },
+    find(id) {
+      if (!mayVerify(id, period())) return undefined
       const known = held.get(id)
       if (known !== undefined) return { id, key: known }
-      const bytes = guarded(directory, () => readKey(directory, id))
+      const bytes = attempt(() => readKey(directory, id))
       if (bytes === undefined) return undefined
       const key = createSecretKey(bytes)
       held.set(id, key)
       return { id, key }
     },
+    status: () => (trouble === undefined ? { kind: 'kept' } : { kind: 'trouble', error: trouble.error }),
   }
 }
 
@@ -125,10 +163,16 @@ function makeKey(directory: string, id: number): Buffer {
   }
 }
 
-function removeOldKeys(directory: string, id: number): void {
-  for (const name of readdirSync(directory)) {
-    const number = /^(\d+)\.key$/.exec(name)?.[1]
-    if (number !== undefined && Number(number) < id - 1) rmSync(join(directory, name), { force: true })
+/** Old keys, and drafts that an agent left which was killed while it made one. */
+function removeOld(directory: string, id: number): void {
+  try {
+    for (const name of readdirSync(directory)) {
+      const number = /^(?:(\d+)\.key|\.(\d+)-[0-9a-f]{12})$/.exec(name)
+      const of = number?.[1] ?? number?.[2]
+      if (of !== undefined && Number(of) < id - 1) rmSync(join(directory, name), { force: true })
+    }
+  } catch {
+    // The key of this period is there, which is what matters; the next period tries again.
   }
 }
 

@@ -140,7 +140,11 @@ const keyBytes = fc.uint8Array({ minLength: 32, maxLength: 32 })
 
 const keysOf = (id: number, bytes: Uint8Array): TokenKeys => {
   const only = { id, key: createSecretKey(bytes) }
-  return { current: () => only, find: (wanted) => (wanted === id ? only : undefined) }
+  return {
+    current: () => only,
+    find: (wanted) => (wanted === id ? only : undefined),
+    status: () => ({ kind: 'memory' }),
+  }
 }
 const podOf = (uidText: string): CallerAnswer => ({
   kind: 'pod',
