@@ -106,6 +106,7 @@ export function createInterception(options: InterceptionOptions): Interception {
     parts: [
       { name: 'interception', required: true, state: () => rulesState(capture) },
       { name: 'interface', required: true, state: () => interfaceState(capture) },
+      { name: 'interception-seen', required: false, state: () => seenState(capture) },
     ],
 
     async start(signal) {
@@ -186,4 +187,16 @@ function interfaceState(capture: CapturePort) {
   return warning === undefined
     ? { ok: true, reason: sourcesEvidence.join('; ') }
     : { ok: false, reason: `${warning.interface} carries no pod of this node: ${warning.suggestion}` }
+}
+
+/** Whether packets were seen to meet the rules: of a node whose pods have not asked yet, only a probe could tell. */
+function seenState(capture: CapturePort) {
+  const { interception } = capture.status()
+  return interception.kind === 'unseen'
+    ? {
+        ok: false,
+        reason:
+          'unseen: no connection of a pod was redirected yet, and no probe could show it (--interception-probe, which needs CAP_SYS_ADMIN)',
+      }
+    : { ok: interception.kind === 'proven', reason: interception.evidence }
 }

@@ -7,6 +7,10 @@ const telemetry = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({
   ...row,
 })
 
+/** One name, kiam's `!` before it perhaps, or several that are joined by commas. IFNAMSIZ is 16 with its final zero. */
+const INTERFACE = String.raw`[A-Za-z0-9_.@-]{0,14}[A-Za-z0-9_.@+-]`
+const INTERFACES = new RegExp(`^(!?${INTERFACE}|${INTERFACE}(,${INTERFACE})+)$`)
+
 /** How pods' packets come to the agent. */
 export const interceptionFlags = {
   iptables: flag({
@@ -29,9 +33,9 @@ export const interceptionFlags = {
   }),
   hostInterface: flag({
     name: 'host-interface',
-    kind: name('an interface', /^!?[A-Za-z0-9_.@-]{1,15}\+?$/, 'cali+, cni0, !eth0 or auto'),
+    kind: name('an interface', INTERFACES, 'cali+, cni0, !eth0, eni+,vlan+ or auto'),
     default: 'auto',
-    doc: "Interface that pods' packets come in by; + at the end stands for any rest, ! excludes. auto finds out from the node.",
+    doc: "Interface that pods' packets come in by; + at the end stands for any rest, ! excludes, commas join several. auto finds out from the node.",
     kube2iam: {
       default: 'docker0',
       difference:
@@ -68,7 +72,7 @@ export const interceptionFlags = {
     name: 'interception-probe',
     kind: toggle,
     default: 'true',
-    doc: 'Try the redirection once at start, by a connection from a network namespace that is attached as a pod is. Skipped where the agent may not make one.',
+    doc: 'Try the redirection once at start, by a connection from a network namespace that is attached as a pod is. Needs CAP_SYS_ADMIN, which the DaemonSet of deploy/ does not have; without it, /readyz and kube2iam_part_ok say interception-seen once the first connection of a pod was redirected.',
   }),
 }
 

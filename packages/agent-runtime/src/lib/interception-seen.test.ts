@@ -1,0 +1,28 @@
+import { aNamespace, aPod } from '@kube2iam-ts/core/testing'
+import { expect, test } from 'vitest'
+import { createTestAgent } from './test-agent.ts'
+
+test('that nobody has seen the rules work is in /readyz and in the metrics, until a pod’s connection is counted', async () => {
+  const it = createTestAgent({ args: ['--iptables', '--host-ip=10.0.3.17', '--metrics-port=9543'] })
+  await it.agent.start()
+  it.namespaces.snapshot(aNamespace())
+  it.pods.snapshot(aPod({ name: 'web-0', addresses: ['10.4.0.7'] }))
+  await it.clock.advance(5_000)
+  const seen = async () => {
+    const { body } = await it.ask('127.0.0.1', '/readyz', { port: 9543 })
+    const { ready, parts } = JSON.parse(body) as { ready: boolean; parts: { name: string; ok: boolean }[] }
+    return { ready, part: parts.find(({ name }) => name === 'interception-seen') }
+  }
+  const METRIC = 'kube2iam_part_ok{part="interception-seen"}'
+  expect(await seen()).toMatchObject({
+    ready: true,
+    part: { ok: false, required: false, reason: expect.stringMatching(/^unseen: /) },
+  })
+  expect(await it.metrics()).toContain(`${METRIC} 0`)
+
+  it.netfilter.send({ source: '10.4.0.7', destination: '169.254.169.254', inInterface: 'cni0' })
+  await it.clock.advance(120_000)
+  expect(await seen()).toMatchObject({ ready: true, part: { ok: true } })
+  expect(await it.metrics()).toContain(`${METRIC} 1`)
+  await it.agent.stop('the test is over')
+})
