@@ -53,8 +53,6 @@ export const conflict = (plural: string, name: string) =>
     `Operation cannot be fulfilled on ${plural} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
   )
 export const expired = (message: string) => new ApiStatusError(410, 'Expired', message)
-/** Some paths of the API server say `Gone` where others say `Expired`; clients must take either. */
-export const gone = (message: string) => new ApiStatusError(410, 'Gone', message)
 export const invalid = (message: string) => new ApiStatusError(422, 'Invalid', message)
 export const tooLargeVersion = (asked: string, current: number) =>
   new ApiStatusError(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {
