@@ -3,9 +3,9 @@ import { isCoded } from '@kube2iam-ts/core'
 import yargs from 'yargs'
 import { versionLine } from './build-info.ts'
 import { install, plan, status, uninstall } from './commands/capture.ts'
+import { say, UsageError } from './commands/command.ts'
 import { doctor } from './commands/doctor.ts'
 import { explain } from './commands/explain.ts'
-import { say, UsageError } from './commands/command.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

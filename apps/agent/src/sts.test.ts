@@ -1,4 +1,4 @@
-import { parseSettings, type AgentSettings } from '@kube2iam-ts/agent-runtime'
+import { type AgentSettings, parseSettings } from '@kube2iam-ts/agent-runtime'
 import { systemClock } from '@kube2iam-ts/core'
 import { aGrant } from '@kube2iam-ts/core/testing'
 import { createFakeSts, type FakeSts } from '@kube2iam-ts/credential-broker/testing'

@@ -1,4 +1,4 @@
-import { createDiscoveredPolicy, type AgentSettings, foldedRoleKeys } from '@kube2iam-ts/agent-runtime'
+import { type AgentSettings, createDiscoveredPolicy, foldedRoleKeys } from '@kube2iam-ts/agent-runtime'
 import { ignoreReports, isCoded, systemClock } from '@kube2iam-ts/core'
 import { createInstanceMetadata } from '@kube2iam-ts/metadata-emulator/node'
 import { connectToCluster } from '@kube2iam-ts/pod-registry/kubernetes'

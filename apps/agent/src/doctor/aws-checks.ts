@@ -8,8 +8,8 @@ import {
   systemClock,
 } from '@kube2iam-ts/core'
 import type { TokenServiceEvent } from '@kube2iam-ts/credential-broker'
-import { createInstanceMetadata } from '@kube2iam-ts/metadata-emulator/node'
 import type { Upstream } from '@kube2iam-ts/metadata-emulator'
+import { createInstanceMetadata } from '@kube2iam-ts/metadata-emulator/node'
 import { createSts } from '../sts.ts'
 import { type Environment, metadataOrigin } from '../wire.ts'
 import { broken, doubtful, type Finding, fine, reasonOf } from './finding.ts'

@@ -1,6 +1,6 @@
 import { parseIpAddress } from '@kube2iam-ts/core'
 import { expect, it } from 'vitest'
-import { captureRules, type CaptureSource } from './capture-rules.ts'
+import { type CaptureSource, captureRules } from './capture-rules.ts'
 import { ruleLine } from './iptables-syntax.ts'
 
 const owner = { instance: 'a', startedAt: 35 }

@@ -1,5 +1,5 @@
-import type { CommandResult, CommandRunner } from './command-runner.ts'
 import type { FamilySupport, MonitorCommand, NetfilterBackend } from './backend.ts'
+import type { CommandResult, CommandRunner } from './command-runner.ts'
 import { netfilterError } from './errors.ts'
 import { parseSave, ruleLine } from './iptables-syntax.ts'
 import { iptablesTables } from './layout.ts'

@@ -1,10 +1,10 @@
 import type { CaptureSource } from './capture-rules.ts'
+import type { ResolvedSources } from './choose-sources.ts'
 import type { Observed } from './plan.ts'
+import type { ProbeResult } from './probe.ts'
 import { type ObservedRule, ownerOf } from './rule.ts'
 import type { Look } from './rule-keeper.ts'
 import { type BackendName, FAMILIES, type Family } from './settings.ts'
-import type { ResolvedSources } from './choose-sources.ts'
-import type { ProbeResult } from './probe.ts'
 
 /** What the kernel counted on our rules since they were last written. */
 export interface CaptureCounters {

@@ -1,5 +1,5 @@
 // A program for namespaces: a server that says who it is, or a client that asks and prints who answered.
-import { createServer, get, Agent } from 'node:http'
+import { Agent, createServer, get } from 'node:http'
 
 const [role = '', host = '', port = '', third = ''] = process.argv.slice(2)
 

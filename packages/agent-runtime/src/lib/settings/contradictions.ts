@@ -1,5 +1,5 @@
-import type { AgentSettings } from './settings.ts'
 import type { SettingName } from './flags.ts'
+import type { AgentSettings } from './settings.ts'
 
 /** Settings that are each right and cannot be meant together. */
 export interface Contradiction {

@@ -4,9 +4,9 @@ import { policySettings } from '../policy-settings.ts'
 import { splitArguments } from './arguments.ts'
 import { CONTRADICTIONS } from './contradictions.ts'
 import { readEnvironment } from './environment.ts'
-import { environmentName, type Flag } from './flag.ts'
-import { flagRows, type FlagValues, type SettingName } from './flags.ts'
 import { readFile, type SettingsFile } from './file.ts'
+import { environmentName, type Flag } from './flag.ts'
+import { type FlagValues, flagRows, type SettingName } from './flags.ts'
 import type { SettingsProblem } from './problem.ts'
 
 /** Everything that the agent was told, parsed and without contradictions. Durations are milliseconds. */
