@@ -43,7 +43,7 @@ function problemsOf(folder: string): string[] {
   }
   try {
     const readme = readFileSync(join(root, folder, 'README.md'), 'utf8')
-    want(/^(#[^\n]*\n+)?[^\n#`].{20,}\./.test(readme), 'README.md does not begin with its one reason')
+    want(/^(#[^\n]*\n+)?[^\n#].{20,}\./.test(readme), 'README.md does not begin with its one reason')
     want(readme.includes('```'), 'README.md has no example')
   } catch {
     problems.push('README.md is missing')
