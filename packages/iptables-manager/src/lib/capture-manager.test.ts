@@ -1,4 +1,4 @@
-import { type IpAddress, parseCidr, parseIpAddress } from '@kube2iam-ts/core'
+import { aborted, type IpAddress, parseCidr, parseIpAddress } from '@kube2iam-ts/core'
 import { collectReports, createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type CaptureManager, createCaptureManager } from './capture-manager.ts'
@@ -370,6 +370,77 @@ it('says why a probe is not possible', async () => {
   })
   expect(told('capture-probed')).toHaveLength(1)
   expect(manager.status().interception).toEqual({ kind: 'unseen' })
+})
+
+it('sweeps at the start what the probe of a killed agent left', async () => {
+  const { runner, calls, files } = createFakeNetfilter()
+  const netfilter = {
+    ...createFakeNetfilter(),
+    runner,
+    files: {
+      ...files,
+      list: async (path: string) => (path === '/var/run/netns' ? ['cni-1', 'k2i-probe-1-00beef'] : []),
+    },
+  }
+  await setUp({}, netfilter).manager.start()
+  expect(calls.filter((call) => call.includes('delete'))).toEqual([
+    ['ip', 'netns', 'delete', 'k2i-probe-1-00beef'],
+  ])
+})
+
+it('takes away what a probe made before it has stopped', async () => {
+  const netfilter = createFakeNetfilter()
+  const { runner } = netfilter
+  const made = new Set<string>()
+  let connecting = (): void => {}
+  const connects = new Promise<void>((resolve) => {
+    connecting = resolve
+  })
+  const kernel: typeof runner = {
+    ...runner,
+    async run(file, args, options) {
+      const [what, verb, name = ''] = args[0] === '-n' ? args.slice(2) : args
+      if (what === 'netns' && verb === 'add') made.add(name)
+      else if (what === 'netns' && verb === 'delete') made.delete(name)
+      else if (what === 'netns' && verb === 'exec') {
+        connecting()
+        return new Promise((_resolve, reject) => {
+          options?.signal?.addEventListener('abort', () => reject(aborted(options.signal)))
+        })
+      } else if (args.includes('-json') && args.includes('show'))
+        return { exitCode: 0, stdout: '[{"address":"02:00:00:00:00:01"}]', stderr: '' }
+      else if (what !== '-batch') return runner.run(file, args, options)
+      return { exitCode: 0, stdout: '', stderr: '' }
+    },
+  }
+  const { manager } = setUp({ hostInterface: parseHostInterface('cali+') }, { ...netfilter, runner: kernel })
+  const probed = manager.probe('/usr/bin/node').catch((error: unknown) => error)
+  await connects
+  expect([...made]).toEqual([expect.stringMatching(/^k2i-probe-\w+-[0-9a-f]{6}$/)])
+  await manager.stop()
+  expect([...made]).toEqual([])
+  expect(await probed).toMatchObject({ code: 'ABORTED' })
+})
+
+it('removes without knowing where the agent listens, and says before what it would', async () => {
+  const { netfilter, manager } = setUp()
+  await manager.start()
+  await manager.stop()
+  const remover = createCaptureManager({
+    settings: { instance: 'uninstall', hostIps: [], appPort: 8181, backend: 'iptables-nft' },
+    only: 'removal',
+    runner: netfilter.runner,
+    files: netfilter.files,
+    clock: createFakeClock(),
+    random: createSeededRandom(1),
+    report: () => {},
+  })
+  const planned = await remover.planRemoval()
+  expect(netfilter.send(ask)).toEqual(AGENT)
+  expect(planned.length).toBeGreaterThan(0)
+  expect(await remover.remove()).toEqual(planned)
+  expect(netfilter.send(ask)).toEqual({ fate: 'delivered' })
+  expect(await remover.planRemoval()).toEqual([])
 })
 
 it('prints what it would do and what is there', async () => {

@@ -9,6 +9,7 @@ import { checkNode, type Finding } from './node-checks.ts'
 import { createNodeFiles, type NodeFiles } from './node-files.ts'
 import type { Plan, Step } from './plan.ts'
 import { type ProbeResult, probeInterception } from './probe.ts'
+import { sweepProbes } from './probe-leftovers.ts'
 import { lookUpRoutes } from './route-lookup.ts'
 import type { Owner } from './rule.ts'
 import { createRuleKeeper } from './rule-keeper.ts'
@@ -18,6 +19,8 @@ import { byProbe, type CaptureStatus, countersOf, describeLook, NEVER_LOOKED } f
 
 export interface CaptureManagerOptions {
   readonly settings: CaptureSettings
+  /** It is used to remove rules and for nothing else: `settings.hostIps` may be empty. */
+  readonly only?: 'removal'
   readonly runner: CommandRunner
   readonly clock: Clock
   readonly random: Random
@@ -59,7 +62,9 @@ export interface CaptureManager {
   checkNode(signal?: AbortSignal): Promise<readonly Finding[]>
   /** Ends the loop and takes away everything of ours, in every backend of the node. */
   remove(signal?: AbortSignal): Promise<readonly Step[]>
-  /** Ends loop and monitor. The rules stay: no pod may meet the real service while the agent restarts. */
+  /** What `remove` would take away, changing nothing. */
+  planRemoval(signal?: AbortSignal): Promise<readonly Step[]>
+  /** Ends loop, monitor and a probe under way. The rules stay: no pod may meet the real service while the agent restarts. */
   stop(): Promise<void>
 }
 
@@ -75,7 +80,7 @@ const FULL_POLL_MS = 20_000
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
   const { settings, runner, clock, random, report, pollIntervalMs = 1_000, fullIntervalMs = 60_000 } = options
-  checkSettings(settings)
+  checkSettings(settings, options.only)
   const owner: Owner = { instance: settings.instance, startedAt: clock.now() }
   const files = options.files ?? createNodeFiles()
   const keeper = createRuleKeeper({ settings, owner, runner, files, clock, report })
@@ -86,6 +91,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
   let status = NEVER_LOOKED
   let pods: NodePods = { addresses: [] }
   let queue: Promise<unknown> = Promise.resolve()
+  let probing: Promise<unknown> = Promise.resolve()
   let tasks: Promise<unknown>[] = []
   let monitored = false
   let fullLookAt = 0
@@ -120,11 +126,15 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       }
     })
 
-  /** An earlier instance may have used another backend, and may still put its rules back until it is gone. */
+  /**
+   * An earlier instance may have used another backend, and may still put its rules back until it is gone; one that was
+   * killed may have left its probe.
+   */
   const sweep = async (reason: LookReason, signal: AbortSignal): Promise<void> => {
     if (reason !== 'start' && clock.monotonic() - sweptAt < SWEEP_MS) return
     sweptAt = clock.monotonic()
     await keeper.sweep(signal)
+    await sweepProbes({ runner, files, now: clock.now(), signal })
   }
 
   const loop = async (): Promise<void> => {
@@ -179,13 +189,30 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     return [backend, ...others]
   }
 
+  const untilStopped = (signal: AbortSignal | undefined): AbortSignal =>
+    signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal])
+
+  const probe = async (nodePath: string, signal: AbortSignal): Promise<ProbeResult> => {
+    const { sources } = keeper.sources ?? (await keeper.findSources(pods, signal))
+    const address = endpointsOf(settings).find(({ action, family }) => action === 'redirect' && family === 4)
+    const result = await probeInterception({
+      runner,
+      random,
+      now: clock.now(),
+      sources,
+      counters: async () => countersOf((await inTurn(() => keeper.inspect(signal))).observed),
+      nodePath,
+      ...(address && { address: address.address, port: address.port }),
+      signal,
+    })
+    status = { ...status, interception: byProbe(status.interception, result, clock.now()) }
+    report({ type: 'capture-probed', result })
+    return result
+  }
+
   const manager: CaptureManager = {
     async start(signal) {
-      await look(
-        'start',
-        undefined,
-        signal === undefined ? stopping.signal : AbortSignal.any([signal, stopping.signal]),
-      )
+      await look('start', undefined, untilStopped(signal))
       // Whoever starts it again wants a look, and no second loop that would undo what the first one does.
       if (tasks.length === 0) tasks = [loop(), follow()]
     },
@@ -208,22 +235,10 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
         const { setup } = await keeper.look('block', 'asked', undefined, signal)
         report({ type: 'capture-block-installed', backend: setup.backend.name })
       }),
-    async probe(nodePath, signal) {
-      const { sources } = keeper.sources ?? (await keeper.findSources(pods, signal))
-      const address = endpointsOf(settings).find(
-        ({ action, family }) => action === 'redirect' && family === 4,
-      )
-      const result = await probeInterception({
-        runner,
-        random,
-        sources,
-        counters: async () => countersOf((await inTurn(() => keeper.inspect(signal))).observed),
-        nodePath,
-        ...(address && { address: address.address, port: address.port }),
-        ...(signal && { signal }),
-      })
-      status = { ...status, interception: byProbe(status.interception, result, clock.now()) }
-      report({ type: 'capture-probed', result })
+    probe(nodePath, caller) {
+      // Whoever stops waits until what the probe made is gone again.
+      const result = probe(nodePath, untilStopped(caller))
+      probing = result.catch(() => undefined)
       return result
     },
     leftovers: async (signal) => findLeftovers(await allBackends(signal), signal),
@@ -245,10 +260,11 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
         return steps
       })
     },
+    planRemoval: (signal) => inTurn(() => keeper.planRemoval(signal)),
     async stop() {
       stopping.abort()
       alarm.ring({ reason: 'asked' })
-      await Promise.all([...tasks, queue])
+      await Promise.all([...tasks, queue, probing])
       tasks = []
     },
   }

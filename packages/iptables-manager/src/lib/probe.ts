@@ -1,6 +1,7 @@
-import { isCoded, type Random } from '@kube2iam-ts/core'
+import { aborted, isCoded, type Random } from '@kube2iam-ts/core'
 import type { CaptureSource } from './capture-rules.ts'
 import type { CommandResult, CommandRunner } from './command-runner.ts'
+import { probeNamespace } from './probe-leftovers.ts'
 import type { CaptureCounters } from './status.ts'
 
 /** What became of a connection that was tried from where pods are. */
@@ -18,6 +19,8 @@ export type ProbeResult =
 export interface ProbeOptions {
   readonly runner: CommandRunner
   readonly random: Random
+  /** Wall-clock time, ms. */
+  readonly now: number
   /** By what pods are known; the probe is attached by the first that it can be attached by. */
   readonly sources: readonly CaptureSource[]
   /** Reads what our rules counted so far. */
@@ -39,7 +42,7 @@ export interface ProbeOptions {
  * everything made is gone afterwards.
  */
 export async function probeInterception(options: ProbeOptions): Promise<ProbeResult> {
-  const { runner, random, sources, counters, signal } = options
+  const { runner, random, now, sources, counters, signal } = options
   const id = Math.floor(random() * 0xff_ffff)
     .toString(16)
     .padStart(6, '0')
@@ -48,9 +51,18 @@ export async function probeInterception(options: ProbeOptions): Promise<ProbeRes
   try {
     const attachment = await chooseAttachment(run, sources, id)
     if ('impossible' in attachment) return { outcome: 'impossible', reason: attachment.impossible }
-    const scratch = { ...attachment, namespace: `k2i-probe-${id}`, octet: 2 + Math.floor(random() * 250) }
+    const scratch = {
+      ...attachment,
+      namespace: probeNamespace(now, id),
+      octet: 2 + Math.floor(random() * 250),
+    }
     try {
-      const refused = await attach(run, scratch)
+      // Without the signal too: a command that was killed half-way may still be making what is already being removed.
+      const refused = await attach(
+        (file, args, input) => runner.run(file, args, input === undefined ? {} : { input }),
+        scratch,
+      )
+      if (signal?.aborted === true) throw aborted(signal)
       if (refused !== undefined) return { outcome: 'impossible', reason: refused }
       const before = await counters()
       const exitCode = await connect(run, scratch, options)
@@ -141,8 +153,11 @@ async function attach(run: Run, scratch: Scratch): Promise<string | undefined> {
 }
 
 async function detach(runner: CommandRunner, { namespace, hostEnd }: Scratch): Promise<void> {
-  await runner.run('ip', ['link', 'delete', hostEnd])
-  await runner.run('ip', ['netns', 'delete', namespace])
+  try {
+    await runner.run('ip', ['link', 'delete', hostEnd])
+  } finally {
+    await runner.run('ip', ['netns', 'delete', namespace])
+  }
 }
 
 const CONNECT = `

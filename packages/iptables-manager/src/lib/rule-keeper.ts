@@ -65,6 +65,8 @@ export interface RuleKeeper {
   sweep(signal?: AbortSignal): Promise<readonly Step[]>
   /** Takes away everything of ours in every backend. */
   remove(signal?: AbortSignal): Promise<readonly Step[]>
+  /** What `remove` would do, doing nothing. */
+  planRemoval(signal?: AbortSignal): Promise<readonly Step[]>
 }
 
 /** A competing change between look and apply makes a commit fail as a whole, so it is tried again, not for ever. */
@@ -137,16 +139,23 @@ export function createRuleKeeper({
       report({ type: 'capture-connections-cut', connections: result.connections })
   }
 
+  const removalOf = async (
+    backend: NetfilterBackend,
+    signal?: AbortSignal,
+    onlyIf?: (latest: Owner | undefined) => boolean,
+  ): Promise<readonly Step[]> => {
+    const full = tablesOf(backend, await probe(backend, signal), [])
+    if (onlyIf !== undefined && !onlyIf(latestOwner(await backend.observe(full, signal)))) return []
+    const tables = emptied(full)
+    return planRemoval(tables, await backend.observe(tables, signal), owner)
+  }
+
   const clear = async (
     backend: NetfilterBackend,
     signal?: AbortSignal,
     onlyIf?: (latest: Owner | undefined) => boolean,
-  ) => {
-    const full = tablesOf(backend, await probe(backend, signal), [])
-    if (onlyIf !== undefined && !onlyIf(latestOwner(await backend.observe(full, signal)))) return []
-    const tables = emptied(full)
-    const observed = await backend.observe(tables, signal)
-    const steps = planRemoval(tables, observed, owner)
+  ): Promise<readonly Step[]> => {
+    const steps = await removalOf(backend, signal, onlyIf)
     await backend.apply(steps, signal)
     return steps
   }
@@ -261,6 +270,13 @@ export function createRuleKeeper({
       for (const each of [backend, ...others]) removed.push(...(await clear(each, signal)))
       report({ type: 'capture-removed', ...summary(removed) })
       return removed
+    },
+
+    async planRemoval(signal) {
+      const { backend, others } = await keeper.setup(signal)
+      const planned: Step[] = []
+      for (const each of [backend, ...others]) planned.push(...(await removalOf(each, signal)))
+      return planned
     },
   }
   return keeper

@@ -71,3 +71,7 @@ it('intercepts each address once, whoever names it', () => {
     '169.254.171.1 8080 drop',
   ])
 })
+
+it('needs no host address to remove what is there', () => {
+  expect(() => checkSettings({ ...settings, hostIps: [] }, 'removal')).not.toThrow()
+})

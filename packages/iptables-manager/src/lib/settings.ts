@@ -114,8 +114,11 @@ export function parseHostInterface(text: string): HostInterface {
   return { kind: 'named', matches }
 }
 
-/** Throws `CAPTURE_INVALID` where the settings cannot be made into rules. */
-export function checkSettings(settings: CaptureSettings): void {
+/**
+ * Throws `CAPTURE_INVALID` where the settings cannot be made into rules. Rules are found by their comments, so what
+ * `only` removes them needs no address to send packets to.
+ */
+export function checkSettings(settings: CaptureSettings, only?: 'removal'): void {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(settings.instance)) {
     throw invalid(`the instance "${settings.instance}" must be 1 to 40 letters, digits, ".", "_" or "-"`)
   }
@@ -124,7 +127,7 @@ export function checkSettings(settings: CaptureSettings): void {
     if (!Number.isInteger(port) || port < 1 || port > 65_535)
       throw invalid(`port ${port} is not between 1 and 65535`)
   }
-  if (settings.hostIps.length === 0)
+  if (settings.hostIps.length === 0 && only !== 'removal')
     throw invalid('no host address: set --host-ip to the address of this node')
   for (const family of FAMILIES) {
     if (settings.hostIps.filter((ip) => familyOf(ip) === family).length > 1) {

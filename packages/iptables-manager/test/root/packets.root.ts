@@ -138,6 +138,27 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
       expect(client.answers.filter((answer) => answer.includes('CANARY'))).toEqual([])
     })
 
+    it('leaves nothing of a probe that is stopped half-way', async () => {
+      const { manager } = manage()
+      await manager.start()
+      const namespaces = async () =>
+        (await inside(lab.node).runner.run('ip', ['netns', 'list'])).stdout.match(/k2i-probe-\S+/g) ?? []
+      const links = async () =>
+        (await inside(lab.node).runner.run('ip', ['-o', 'link', 'show'])).stdout.match(/^\d+: \S+/gm)
+      const before = await links()
+      const own = new Set(await namespaces())
+      const made: string[] = []
+      const probed = manager.probe(process.execPath).catch((error: unknown) => error)
+      await until(() => {
+        void namespaces().then((all) => made.push(...all.filter((name) => !own.has(name))))
+        return made.length > 0
+      })
+      await manager.stop()
+      await probed
+      expect((await namespaces()).filter((name) => made.includes(name))).toEqual([])
+      expect(await links()).toEqual(before)
+    })
+
     it('proves by a probe that packets are intercepted, and tells when they are not', async () => {
       const right = manage()
       await right.manager.start()
