@@ -145,6 +145,11 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
       'resource',
       'code',
     ),
+    corrections: counter(
+      'watch_corrections_total',
+      'Records that a new list had otherwise than the watch had told.',
+      'resource',
+    ),
     repairs: counter('interception_repairs_total', 'Times that the rules had to be put right.', 'reason'),
     interceptionErrors: counter('interception_errors_total', 'Failures of iptables or nft.', 'code'),
     objectEvents: counter(

@@ -16,6 +16,7 @@ export function createRegistryTelemetry({
           tookMs: Math.round(event.tookMs),
         })
       case 'feed-relisted':
+        metrics.corrections.inc({ resource: event.feed }, event.corrected)
         return log.write('info', 'watch began anew', {
           resource: event.feed,
           items: event.items,

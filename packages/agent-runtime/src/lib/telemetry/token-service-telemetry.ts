@@ -13,6 +13,13 @@ const LINES: Readonly<Record<TokenServiceEvent['kind'], readonly [LogLevel, stri
   'region-replaced': ['warn', 'STS is asked in another region'],
 }
 
+/** What was had otherwise than it was asked for; the others are news of the agent itself. */
+const ADAPTATIONS: ReadonlySet<TokenServiceEvent['kind']> = new Set([
+  'tags-left-out',
+  'duration-clamped',
+  'region-replaced',
+])
+
 /** What happens between the broker and STS. */
 export function createTokenServiceTelemetry({
   log,
@@ -20,7 +27,7 @@ export function createTokenServiceTelemetry({
 }: Pick<Output, 'log' | 'metrics'>): Report<TokenServiceEvent> {
   return ({ kind, ...fields }) => {
     const [level, message] = LINES[kind]
-    metrics.stsAdaptations.inc({ kind })
+    if (ADAPTATIONS.has(kind)) metrics.stsAdaptations.inc({ kind })
     log.write(level, message, fields)
   }
 }
