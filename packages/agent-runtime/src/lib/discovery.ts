@@ -1,9 +1,9 @@
 import {
   type BaseArn,
+  baseArnOfInstanceProfile,
   type Clock,
   createBackoff,
   isCoded,
-  parseBaseArn,
   type Random,
   type Report,
 } from '@kube2iam-ts/core'
@@ -88,8 +88,7 @@ function baseArnOf(body: string): BaseArn | undefined {
   try {
     const info: unknown = JSON.parse(body)
     if (typeof info !== 'object' || info === null || !('InstanceProfileArn' in info)) return undefined
-    const profile = /^(arn:[a-z-]+:iam::\d{12}):instance-profile\//.exec(String(info.InstanceProfileArn))
-    return profile === null ? undefined : parseBaseArn(`${profile[1] ?? ''}:role/`)
+    return baseArnOfInstanceProfile(String(info.InstanceProfileArn))
   } catch (error) {
     if (error instanceof SyntaxError || isCoded(error)) return undefined
     throw error
