@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { AgentSettings } from '@kube2iam-ts/agent-runtime'
 import { parseIpAddress, type Report, systemClock } from '@kube2iam-ts/core'
@@ -6,12 +7,18 @@ import {
   type CaptureManager,
   createCaptureManager,
   createExecFileRunner,
+  type ExtraEndpoint,
   parseHostInterface,
 } from '@kube2iam-ts/iptables-manager'
 
-/** The rules of this node. Throws `CAPTURE_INVALID`. */
-export function createCapture(settings: AgentSettings, report: Report<CaptureEvent>): CaptureManager {
+/** The rules of this node, or `only` their removal, for which nobody has to know where the agent listens. Throws `CAPTURE_INVALID`. */
+export function createCapture(
+  settings: AgentSettings,
+  report: Report<CaptureEvent>,
+  only?: 'removal',
+): CaptureManager {
   return createCaptureManager({
+    ...(only !== undefined && { only }),
     settings: {
       // What stands in the comment of each rule. All agents of a node are one instance, whichever process it is.
       instance: hostname()
@@ -21,6 +28,7 @@ export function createCapture(settings: AgentSettings, report: Report<CaptureEve
       appPort: settings.appPort,
       hostInterface: parseHostInterface(settings.hostInterface),
       containerCredentials: settings.containerCredentials,
+      extraEndpoints: upstreamEndpoint(settings),
       backend: settings.iptablesBackend,
       podCidrs: settings.podCidrs,
     },
@@ -30,3 +38,22 @@ export function createCapture(settings: AgentSettings, report: Report<CaptureEve
     report,
   })
 }
+
+/**
+ * Where the node's metadata service has another address than on EC2, pods have to be kept from that one as well: whoever
+ * answers there hands out the role of the node. Not so a name, of which nobody can say to what it will resolve, nor an
+ * address of the node itself, where pods meet what listens on it and not the metadata service.
+ */
+export function upstreamEndpoint({
+  metadataAddr: { host, port },
+  hostIp,
+}: Pick<AgentSettings, 'metadataAddr' | 'hostIp'>): readonly ExtraEndpoint[] {
+  if (isIP(host) === 0) return []
+  const address = parseIpAddress(host)
+  const isOwn = hostIp !== undefined && address === parseIpAddress(hostIp)
+  if (isOwn || NOT_OF_ANOTHER.test(address)) return []
+  return [{ address, port, action: 'redirect' }]
+}
+
+/** Loopback, and the unspecified address, which connects to it. */
+const NOT_OF_ANOTHER = /^(127\.|0\.0\.0\.0$|::1?$)/

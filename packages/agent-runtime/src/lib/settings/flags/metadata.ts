@@ -26,7 +26,7 @@ export const metadataFlags = {
     name: 'metadata-addr',
     kind: hostPort(80),
     default: '169.254.169.254',
-    doc: "Address of the node's metadata service, with a port where it is not 80.",
+    doc: "Address of the node's metadata service, with a port where it is not 80. With --iptables an IP address given here that is not the node's own is redirected too, and no pod reaches any port of it.",
     kube2iam: {},
   }),
   imdsTokens: flag({
