@@ -164,7 +164,7 @@ export function describeMainJob(title: string, start: StartAgent, options: MainJ
       })
 
       test('uninstall gives the node back as it was', async () => {
-        const result = await started.command(['uninstall', `--host-ip=${ADDRESSES.node}`])
+        const result = await started.command(['uninstall'])
         expect(result, result.stderr).toMatchObject({ code: 0 })
         for (const save of ['iptables-nft-save', 'ip6tables-nft-save', 'iptables-legacy-save']) {
           expect((await lab.node.run([save])).stdout).not.toMatch(/kube2iam/i)

@@ -139,7 +139,7 @@ describe.skipIf(skip).each([
   test('after a deliberate uninstall the node is as it was', async () => {
     await agent.stop()
     await expectNoLeak()
-    const result = await runAgentCommand(lab, ['uninstall', `--host-ip=${ADDRESSES.node}`], agentEnv(world))
+    const result = await runAgentCommand(lab, ['uninstall'], agentEnv(world))
     expect(result, result.stderr).toMatchObject({ code: 0 })
     const uninstalledAt = Date.now()
     // A request that the guard dropped on the way takes its second to give up.

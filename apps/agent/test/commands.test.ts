@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { runProgram } from './support/agent-process.ts'
 import { createWorld, type World } from './support/world.ts'
@@ -87,6 +90,17 @@ test.each([
   const { code, stderr } = await runProgram(args)
   expect(stderr).toMatch(line)
   expect(code).toBe(2)
+})
+
+const asRoot = process.getuid?.() === 0
+test.skipIf(!asRoot)('uninstall needs no flag: rules are found by what they are', async () => {
+  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const { stdout } = await promisify(execFile)('unshare', ['--net', process.execPath, main, 'uninstall'], {
+    env: { PATH: process.env['PATH'] },
+  })
+  expect(stdout).toBe(
+    'There are no rules of ours.\nPods of this node reach its metadata service, and with it the role of the node.\n',
+  )
 })
 
 describe('doctor', () => {

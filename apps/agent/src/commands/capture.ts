@@ -1,3 +1,4 @@
+import { ignoreReports } from '@kube2iam-ts/core'
 import type { CaptureManager } from '@kube2iam-ts/iptables-manager'
 import { printPlan, printStatus, printSteps } from '@kube2iam-ts/iptables-manager'
 import { createCapture } from '../capture.ts'
@@ -22,16 +23,16 @@ export interface UninstallInput extends CommandInput {
 
 /** Removes what is ours, and what others of this kind left where that is asked for. */
 export async function uninstall({ alsoOthers, dryRun, ...input }: UninstallInput): Promise<number> {
-  const capture = await managerOf(input)
+  const capture = createCapture(await settingsOf(input), ignoreReports, 'removal')
   const leftovers = await capture.leftovers()
   for (const { backend, table, chain, raw, leadsTo } of leftovers) {
     await say(
       `${alsoOthers ? 'left by another agent' : 'left by another agent, and kept'}: ${backend} ${table} -A ${chain} ${raw} (leads to ${leadsTo})\n`,
     )
   }
-  if (dryRun) return say(printStatus(await capture.inspect()))
-  const steps = await capture.remove()
-  await say(steps.length === 0 ? 'There were no rules of ours.\n' : printSteps(steps))
+  const steps = dryRun ? await capture.planRemoval() : await capture.remove()
+  await say(steps.length === 0 ? 'There are no rules of ours.\n' : printSteps(steps))
+  if (dryRun) return 0
   if (alsoOthers && leftovers.length > 0) await capture.removeLeftovers(leftovers)
   return say('Pods of this node reach its metadata service, and with it the role of the node.\n')
 }
