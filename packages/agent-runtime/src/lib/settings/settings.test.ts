@@ -135,6 +135,19 @@ describe('the command line', () => {
   })
 })
 
+describe('--host-interface', () => {
+  test.each(['docker0', 'cali+', '!eth0', 'auto', 'eni+,vlan+', 'cali12345678901'])('takes %s', (value) => {
+    expect(settingsOf({ args: [`--host-interface=${value}`] }).hostInterface).toBe(value)
+  })
+
+  test.each(['eni+,', ',eni+', 'e+ni', '!eni+,vlan+', 'eni+,!vlan+', 'eth 0', 'cali123456789012'])(
+    'refuses %s',
+    (value) => {
+      expect(refusal([`--host-interface=${value}`])).toMatch(/^--host-interface ".*" is not an interface: /)
+    },
+  )
+})
+
 describe('where settings come from', () => {
   test('the command line wins over the environment, and that over the file', () => {
     const settings = settingsOf({
