@@ -1,10 +1,11 @@
 import type { AgentSettings } from '@kube2iam-ts/agent-runtime'
+import { createNodeFiles } from '@kube2iam-ts/iptables-manager'
 import { connectToCluster } from '@kube2iam-ts/pod-registry/kubernetes'
 import { openCluster } from '../cluster.ts'
 import { checkAws } from '../doctor/aws-checks.ts'
 import { checkCluster } from '../doctor/cluster-checks.ts'
 import type { Finding } from '../doctor/finding.ts'
-import { checkInterception } from '../doctor/node-checks.ts'
+import { checkInterception, checkRollOut } from '../doctor/node-checks.ts'
 import { type CommandInput, say, sayJson, settingsOf } from './command.ts'
 
 /** Exit status by the worst finding: 0 all is well, 3 warnings only, 1 something is broken. */
@@ -29,6 +30,7 @@ async function examine(settings: AgentSettings, { environment }: CommandInput): 
       ...findings,
       ...(await checkAws({ settings, environment, pods, namespaces })),
       ...(await checkInterception(settings, pods)),
+      await checkRollOut(createNodeFiles()),
     ]
   } finally {
     await connection.close()

@@ -1,5 +1,6 @@
 import type { AgentSettings } from '@kube2iam-ts/agent-runtime'
 import { ignoreReports, isCoded, type PodIdentity } from '@kube2iam-ts/core'
+import type { NodeFiles } from '@kube2iam-ts/iptables-manager'
 import { holdsAddresses } from '@kube2iam-ts/pod-registry'
 import { createCapture } from '../capture.ts'
 import { broken, doubtful, type Finding, fine, reasonOf } from './finding.ts'
@@ -43,10 +44,33 @@ export async function checkInterception(
   }
 }
 
+const MIGRATE = 'net.ipv4.tcp_migrate_req'
+
+/** What becomes of connections that wait to be accepted when one agent takes over from another: ip-sysctl.rst of Linux. */
+export async function checkRollOut(files: Pick<NodeFiles, 'readText'>): Promise<Finding> {
+  const check = 'roll-out'
+  const value = (await files.readText(`/proc/sys/${MIGRATE.replaceAll('.', '/')}`))?.trim()
+  if (value === '1') return fine(check, 'connections that wait to be accepted pass to the next agent')
+  const kernel = value === undefined ? 'a kernel of 5.14 or later, and ' : ''
+  return doubtful(
+    check,
+    `a roll-out of the agent may reset a connection that waits to be accepted: ${
+      value === undefined ? `this kernel has no ${MIGRATE}` : `${MIGRATE} is ${value}`
+    }`,
+    `${kernel}sysctl ${MIGRATE}=1`,
+  )
+}
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
 async function probe(capture: ReturnType<typeof createCapture>): Promise<Finding> {
   const check = 'probe'
+  const interrupted = new AbortController()
+  const interrupt = (): void => interrupted.abort()
+  // Whoever interrupts the command must not be left with the network namespace that the probe has made.
+  for (const signal of SIGNALS) process.once(signal, interrupt)
   try {
-    const result = await capture.probe(process.execPath)
+    const result = await capture.probe(process.execPath, interrupted.signal)
     switch (result.outcome) {
       case 'intercepted':
         return result.answered
@@ -81,5 +105,7 @@ async function probe(capture: ReturnType<typeof createCapture>): Promise<Finding
     }
   } catch (error) {
     return doubtful(check, reasonOf(error), 'run it with CAP_SYS_ADMIN and CAP_NET_ADMIN')
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupt)
   }
 }
