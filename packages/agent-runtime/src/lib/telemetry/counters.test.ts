@@ -31,7 +31,7 @@ test('what a new list corrected is counted by resource, and lists that corrected
   expect(text).toContain('kube2iam_watch_corrections_total{resource="namespaces"} 0')
 })
 
-test('only what STS gave otherwise than asked counts as an adaptation', async () => {
+test('who the agent is to STS counts as no adaptation', async () => {
   const { registry, output } = setUp()
   const report = createTokenServiceTelemetry(output)
   report({ kind: 'node-identified', arn: 'a', account: '1' })
@@ -50,5 +50,13 @@ test('only what STS gave otherwise than asked counts as an adaptation', async ()
   const kinds = [
     ...(await registry.metrics()).matchAll(/kube2iam_sts_adaptations_total\{kind="([\w-]+)"\} 1/g),
   ].map(([, kind]) => kind)
-  expect(new Set(kinds)).toEqual(new Set(['duration-clamped', 'region-replaced', 'tags-left-out']))
+  expect(new Set(kinds)).toEqual(
+    new Set([
+      'clock-corrected',
+      'duration-clamped',
+      'node-credentials-replaced',
+      'region-replaced',
+      'tags-left-out',
+    ]),
+  )
 })

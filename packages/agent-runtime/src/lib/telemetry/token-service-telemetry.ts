@@ -13,12 +13,8 @@ const LINES: Readonly<Record<TokenServiceEvent['kind'], readonly [LogLevel, stri
   'region-replaced': ['warn', 'STS is asked in another region'],
 }
 
-/** What was had otherwise than it was asked for; the others are news of the agent itself. */
-const ADAPTATIONS: ReadonlySet<TokenServiceEvent['kind']> = new Set([
-  'tags-left-out',
-  'duration-clamped',
-  'region-replaced',
-])
+/** Who the agent is, and that it could not be told, adapt nothing. */
+const NO_ADAPTATIONS: ReadonlySet<TokenServiceEvent['kind']> = new Set(['node-identified', 'warm-up-failed'])
 
 /** What happens between the broker and STS. */
 export function createTokenServiceTelemetry({
@@ -27,7 +23,7 @@ export function createTokenServiceTelemetry({
 }: Pick<Output, 'log' | 'metrics'>): Report<TokenServiceEvent> {
   return ({ kind, ...fields }) => {
     const [level, message] = LINES[kind]
-    if (ADAPTATIONS.has(kind)) metrics.stsAdaptations.inc({ kind })
+    if (!NO_ADAPTATIONS.has(kind)) metrics.stsAdaptations.inc({ kind })
     log.write(level, message, fields)
   }
 }
