@@ -1,4 +1,3 @@
-import type { Clock } from '@kube2iam-ts/core'
 import type { Answer } from './answer.ts'
 import type { CredentialService, Patience } from './credential-service.ts'
 import { CONTAINER_FAULTS, type ContainerFaultName } from './faults.ts'
@@ -16,12 +15,8 @@ const LONGEST_TOKEN = 8192
  * Answers the container-credentials protocol (ECS: 169.254.170.2 with a relative URI; EKS Pod Identity:
  * 169.254.170.23 and [fd00:ec2::23]). Who asks is told by the verified token, not by the address.
  */
-export function createContainerHandler(options: {
-  service: CredentialService
-  clock: Clock
-  settings: EmulatorSettings
-}) {
-  const { service, clock, settings } = options
+export function createContainerHandler(options: { service: CredentialService; settings: EmulatorSettings }) {
+  const { service, settings } = options
   const hosts = new Set(settings.containerHosts.map((host) => host.toLowerCase()))
 
   return async (request: EmulatorRequest, patience: Patience): Promise<Handled> => {
@@ -37,7 +32,6 @@ export function createContainerHandler(options: {
     const found = await service.credentialsForToken(token, peer, patience)
     if (found.kind === 'refused') return fault(found.code, 'pod' in found ? found.pod : undefined)
     const pod = `${found.caller.namespace}/${found.caller.name}`
-    if (found.credentials.expiration.getTime() <= clock.now()) return fault('sts-unavailable', pod)
     return dress({
       status: 200,
       outcome: 'ok',

@@ -51,10 +51,6 @@ export function createCredentialRoutes(options: {
     async document(peer, requested, extended, patience) {
       const found = await service.credentialsFor(peer, requested, patience)
       if (found.kind === 'refused') return refusal(found)
-      if (found.credentials.expiration.getTime() <= clock.now()) {
-        // SDKs extend a dead session instead of dropping it: none is better than one of those.
-        return empty(503, 'sts-unavailable', nameOf(found.caller))
-      }
       return text(bodies.get(found.credentials, found.role, extended), nameOf(found.caller))
     },
   }

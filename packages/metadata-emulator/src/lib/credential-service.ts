@@ -46,6 +46,10 @@ export interface Refused {
 
 export type RoleAnswer = { readonly kind: 'role'; readonly role: RoleArn; readonly caller: Caller } | Refused
 
+/**
+ * The session is alive, by whoever knows STS's time: SDKs extend a dead session instead of dropping it. The emulator
+ * cannot check that, because all it has is the node's wall clock: one that is ahead would refuse every session.
+ */
 export type CredentialsAnswer =
   | {
       readonly kind: 'credentials'

@@ -146,6 +146,18 @@ test('credentials that are renewed are served from then on', async () => {
   expect(JSON.parse(second)).toMatchObject({ AccessKeyId: service.credentialsOf(ROLE).accessKeyId })
 })
 
+test('a node whose clock is an hour ahead serves what its service says is alive', async () => {
+  const { ask, service, clock, emulator } = open({}, [{ address: ADDRESS, role: ROLE, token: 'jwt' }])
+  const behind = new Date(clock.now() - 1000)
+  Object.assign(service.credentialsOf(ROLE), { expiration: behind })
+  const document = await ask(`${LIST}app`)
+  expect(document.status).toBe(200)
+  expect(JSON.parse(document.body.toString()).Expiration).toBe(`${behind.toISOString().slice(0, 19)}Z`)
+  const headers = { host: '169.254.170.23', authorization: 'jwt' }
+  const container = { method: 'GET', target: '/v1/credentials', peer: parseIpAddress(ADDRESS), headers }
+  expect((await emulator.container({ ...container, signal: never })).status).toBe(200)
+})
+
 test('the index of kube2iam’s manner is the instance’s without the node’s credentials', async () => {
   const { parseMetadataAllow } = await import('./metadata-allow.ts')
   const { ask } = open({ allow: parseMetadataAllow(['kube2iam']) })

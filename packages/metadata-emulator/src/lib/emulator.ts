@@ -39,7 +39,7 @@ export function createEmulator(options: EmulatorOptions): Emulator {
   const limiter = createRateLimiter({ clock, ...settings.rate })
   const tokens = createTokens({ keys: tokenKeys, clock, random })
   const metadata = createMetadataHandler({ service, upstream, tokens, clock, settings })
-  const container = createContainerHandler({ service, clock, settings })
+  const container = createContainerHandler({ service, settings })
 
   const tell = (
     request: EmulatorRequest,

@@ -58,7 +58,7 @@ export function createFakeCredentialService(options: {
   const { clock } = options
   const pods = new Map<string, FakeCaller & { caller: Caller }>()
   const listed = new Set<string>()
-  const sessions = new Map<string, Credentials>()
+  const sessions = new Map<string, { readonly session: Credentials; readonly endsAt: number }>()
   const waiters = new Set<() => void>()
   const calls: FakeCredentialService['calls'] = []
   let issued = 0
@@ -101,16 +101,16 @@ export function createFakeCredentialService(options: {
   }
   const credentialsOf = (role: string): Credentials => {
     const held = sessions.get(role)
-    if (held !== undefined) return held
+    if (held !== undefined) return held.session
     issued += 1
     const session: Credentials = {
       accessKeyId: `ASIAFAKE${String(issued).padStart(12, '0')}`,
       secretAccessKey: new Secret(`fake-secret-of-${role}`.padEnd(40, '.')),
       sessionToken: new Secret(`fake-token-${issued}-of-${role}`.padEnd(200, '.')),
       issuedAt: new Date(clock.now()),
-      expiration: new Date(clock.now() + 3_600_000),
+      expiration: new Date(clock.now() + LIFE_MS),
     }
-    sessions.set(role, session)
+    sessions.set(role, { session, endsAt: clock.now() + LIFE_MS })
     return session
   }
   const credentialsFor = async (
@@ -133,7 +133,10 @@ export function createFakeCredentialService(options: {
       await clock.sleep(Math.min(pod.delayMs, left), patience.signal).catch(() => {})
       if (pod.delayMs > left) return refuse('sts-unavailable', pod, pod.role)
     }
-    return { kind: 'credentials', role, credentials: credentialsOf(role.text), caller: pod.caller }
+    const credentials = credentialsOf(role.text)
+    // A session that is over is none, whatever its Expiration reads by the clock of the node.
+    if ((sessions.get(role.text)?.endsAt ?? 0) <= clock.now()) return refuse('sts-unavailable', pod, pod.role)
+    return { kind: 'credentials', role, credentials, caller: pod.caller }
   }
 
   const service: FakeCredentialService = {
@@ -188,6 +191,8 @@ export function createFakeCredentialService(options: {
   for (const caller of options.callers ?? []) service.place(caller)
   return service
 }
+
+const LIFE_MS = 3_600_000
 
 const refuse = (
   code: RefusalCode,

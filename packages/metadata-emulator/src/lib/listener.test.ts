@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { parseIpAddress, systemClock } from '@kube2iam-ts/core'
 import { collectReports } from '@kube2iam-ts/core/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -157,6 +158,22 @@ describe('connections', () => {
     expect(statusOf(await exchange(GET, { port, from: POD }))).toEqual([200])
     for (const socket of held) socket.destroy()
     await until(() => listener.connections === 0)
+  })
+
+  test('that were refused and do not close are limited too: those beyond get no answer', async () => {
+    const listener = await open({ limits: { connectionsPerPeer: 1, refusedConnections: 2 } })
+    const { port } = listener
+    const held = await dial({ port, from: POD })
+    await until(() => listener.connections === 1)
+    const clients = Array.from({ length: 5 }, () =>
+      connect({ port, host: '127.0.0.1', localAddress: POD, allowHalfOpen: true }),
+    )
+    const answers = await Promise.all(
+      clients.map(async (socket) => Buffer.concat((await socket.toArray()) as Buffer[]).length > 0),
+    )
+    expect(answers.filter(Boolean)).toHaveLength(2)
+    expect(rejections()).toHaveLength(5)
+    for (const socket of [held, ...clients]) socket.destroy()
   })
 
   test('of all together are limited', async () => {

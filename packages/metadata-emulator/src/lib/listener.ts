@@ -23,6 +23,8 @@ export interface ListenOptions {
 }
 
 export interface ListenerLimits extends ConnectionLimits {
+  /** Connections that were refused, and whose clients have yet to read that; more are closed without a word. */
+  readonly refusedConnections: number
   /** All headers together with the request line. */
   readonly headerBytes: number
   readonly bodyBytes: number
@@ -37,6 +39,7 @@ export interface ListenerLimits extends ConnectionLimits {
 export const defaultListenerLimits: ListenerLimits = {
   connections: 4096,
   connectionsPerPeer: 256,
+  refusedConnections: 128,
   headerBytes: 16_384,
   bodyBytes: 65_536,
   headersTimeoutMs: 5000,
@@ -96,7 +99,12 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       open.delete(socket)
       if (verdict === 'entered') gate.leave(peer)
     })
-    if (verdict !== 'entered') reject(socket, verdict, 503)
+    if (verdict === 'entered') return
+    if (open.size - gate.open <= limits.refusedConnections) reject(socket, verdict, 503)
+    else {
+      report({ kind: 'rejected', reason: verdict, status: 503, peer })
+      socket.destroy()
+    }
   })
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
