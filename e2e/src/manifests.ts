@@ -28,6 +28,7 @@ export interface Container {
     readonly readOnly?: boolean
   }[]
   readonly resources: { readonly requests?: object; readonly limits?: object }
+  readonly readinessProbe?: { readonly periodSeconds?: number; readonly failureThreshold?: number }
 }
 
 export interface PodSpec {
@@ -41,7 +42,9 @@ export interface PodSpec {
 export interface Rendered {
   readonly objects: readonly RenderedObject[]
   readonly rules: readonly RbacRule[]
-  readonly daemonSet: RenderedObject & { readonly spec: { readonly template: { readonly spec: PodSpec } } }
+  readonly daemonSet: RenderedObject & {
+    readonly spec: { readonly minReadySeconds?: number; readonly template: { readonly spec: PodSpec } }
+  }
 }
 
 export interface RenderedObject {

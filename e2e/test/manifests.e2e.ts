@@ -91,6 +91,16 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
       expect(main).not.toHaveProperty('ports')
     })
 
+    test('a new agent that never becomes ready does not pass by the answers of the old one', () => {
+      // What Kubernetes takes where nothing is said: kubernetes.io/docs/concepts/workloads/pods/probes
+      const { minReadySeconds = 0, template } = of('base').daemonSet.spec
+      const { periodSeconds = 10, failureThreshold = 3 } = template.spec.containers[0]!.readinessProbe ?? {}
+      expect(failureThreshold).toBe(1)
+      // Both listen on the port of the probes, and the kernel chooses: each probe has a chance of a half.
+      const probes = minReadySeconds / periodSeconds
+      expect(0.5 ** probes).toBeLessThan(1e-8)
+    })
+
     test('the base may read pods and namespaces and write events, and nothing else of the cluster', () => {
       const rules = of('base').rules.map(({ apiGroups, resources, verbs, resourceNames }) =>
         [apiGroups.join(), resources.join(), verbs.join(), resourceNames?.join() ?? ''].join(' '),
