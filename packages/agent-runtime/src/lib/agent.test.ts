@@ -343,6 +343,18 @@ describe('events', () => {
     ])
   })
 
+  test('… once, however often its record changes, and again when it names another role', async () => {
+    const told = () => it.lines('a host-network pod has a role that its address cannot prove').length
+    const host = { ...web, hostNetwork: true, addresses: [POD] }
+    await started([host])
+    for (let index = 0; index < 20; index += 1) it.pods.upsert(aPod(host))
+    await it.clock.advance(0)
+    expect(told()).toBe(1)
+    it.pods.upsert(aPod({ ...host, annotations: { [ROLE]: 'other' } }))
+    await it.clock.advance(0)
+    expect(told()).toBe(2)
+  })
+
   test('none is written with --pod-events=false', async () => {
     await started([{ name: 'bad', annotations: { [ROLE]: '' } }], { args: ['--pod-events=false'] })
     expect(await it.ask(POD, LIST)).toMatchObject({ status: 404 })
@@ -388,6 +400,30 @@ describe('interception', () => {
     it.netfilter.faults.denied = 0
     await it.clock.advance(60_000)
     expect(it.agent.health().ready).toBe(true)
+  })
+
+  test('what cannot be listened on leaves alone what another agent has put in place', async () => {
+    it = createTestAgent({ args: [...args, '--iptables-cleanup=always'] })
+    it.faults.listen = 'EADDRINUSE'
+    await expect(it.agent.start()).rejects.toThrow('EADDRINUSE')
+    await it.agent.stop('it cannot listen')
+    expect(it.netfilter.calls).toEqual([])
+    expect(it.lines('redirection stays in place')).toHaveLength(1)
+  })
+
+  test('on stop, no connection is taken while the API server is asked whether the rules have to go', async () => {
+    await started([web], { args: [...args, '--daemonset=kube-system/kube2iam'] })
+    await it.clock.advance(5_000)
+    it.faults.daemonSetHangs = true
+    const stopped = it.agent.stop('SIGTERM')
+    await it.clock.advance(0)
+    await expect(it.ask(POD, LIST)).rejects.toThrow('nobody listens')
+    await it.clock.advance(1_000)
+    await stopped
+    it.faults.daemonSetHangs = false
+    expect(it.lines('redirection stays in place')).toMatchObject([
+      { why: expect.stringContaining('cannot be told') },
+    ])
   })
 
   test.each([
@@ -572,6 +608,35 @@ describe('an address that passed to another pod while touch with the API server 
     const headers = { host: '169.254.170.23', authorization: TOKEN }
     expect((await it.ask(POD, '/v1/credentials', { headers })).status).toBe(403)
   })
+})
+
+test.each(['namespaces', 'pods'] as const)(
+  'is not ready while nothing is heard of the %s, because nobody knows what they are now',
+  async (silent) => {
+    await started([web])
+    expect(it.agent.health().ready).toBe(true)
+    for (let minutes = 0; minutes < 6; minutes += 1) {
+      await it.clock.advance(60_000)
+      it[silent === 'pods' ? 'namespaces' : 'pods'].progress()
+    }
+    await it.clock.advance(0)
+    expect(it.agent.health().ready).toBe(false)
+    const watch = it.agent.health().parts.find(({ name }) => name === 'watch')
+    expect(watch?.reason).toContain(`nothing was heard of the ${silent} for 360 s`)
+    it[silent].progress()
+    await it.clock.advance(0)
+    expect(it.agent.health().ready).toBe(true)
+  },
+)
+
+test('what cannot be closed keeps nothing else from being closed', async () => {
+  await started([web])
+  const close = it.instance.upstream.close.bind(it.instance.upstream)
+  Object.assign(it.instance.upstream, { close: () => Promise.reject(new Error('stuck')) })
+  await it.agent.stop('SIGTERM')
+  expect(it.lines('stopped')).toHaveLength(1)
+  expect(it.lines('something failed in a way that it may not')).toHaveLength(1)
+  Object.assign(it.instance.upstream, { close })
 })
 
 test('the node’s own address is refused at once: nobody is missing there', async () => {

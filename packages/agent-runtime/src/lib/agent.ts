@@ -19,6 +19,7 @@ import { createSessionKeeper } from './session-keeper.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
 import { unwiseSettings } from './unwise.ts'
+import { watchState } from './watch-state.ts'
 
 /** The agent of one node. */
 export interface Agent {
@@ -78,12 +79,17 @@ export function createAgent(deps: AgentDeps): Agent {
   })
   telemetry = report
 
+  /** The role of each host-network pod of which it was said that its address cannot prove it. */
+  const unprovable = new Map<string, string>()
+
   // Who an address is.
   const registry = createRegistry({
     pods: watched(cluster.pods, (pod) => {
-      if (pod.hostNetwork && pod.annotations[settings.iamRoleKey] !== undefined) {
-        if (!settings.containerCredentials) report.agent({ kind: 'host-network-role', pod })
-      }
+      const role = pod.annotations[settings.iamRoleKey]
+      if (!pod.hostNetwork || role === undefined || settings.containerCredentials) return
+      if (unprovable.get(pod.uid) === role) return
+      unprovable.set(pod.uid, role)
+      report.agent({ kind: 'host-network-role', pod })
     }),
     namespaces: cluster.namespaces,
     ...(settings.serviceAccountRoles && {
@@ -132,7 +138,10 @@ export function createAgent(deps: AgentDeps): Agent {
     changes,
     report: report.service,
     prefetch: settings.prefetch,
-    onGone: (pod) => objectEvents.forget(pod.uid),
+    onGone(pod) {
+      unprovable.delete(pod.uid)
+      objectEvents.forget(pod.uid)
+    },
   })
 
   // How pods are answered.
@@ -232,6 +241,15 @@ export function createAgent(deps: AgentDeps): Agent {
     )
   }
 
+  /** One step of stopping: whatever becomes of it, the next ones are taken. */
+  async function step(where: string, work: () => Promise<unknown> | undefined): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      report.agent({ kind: 'bug', where, error })
+    }
+  }
+
   return {
     metadata: emulator.metadata,
     container: emulator.container,
@@ -281,12 +299,24 @@ export function createAgent(deps: AgentDeps): Agent {
     async stop(why) {
       const begun = clock.monotonic()
       report.agent({ kind: 'stopping', why })
-      await interception?.stop()
-      await listeners?.close(settings.shutdownTimeout)
+      // The rules are seen to while requests under way are answered: both may take what time there is.
+      await Promise.all([
+        step('stopping interception', () => interception?.stop()),
+        step('closing listeners', () => listeners?.close(settings.shutdownTimeout)),
+      ])
       stopping.abort()
       keeper.close()
-      await Promise.all([broker.close(), registry.close(), objectEvents.close(), ...tasks])
-      await Promise.all([upstream.close(), tokenService.close?.(), cluster.close()])
+      await Promise.all([
+        step('closing the broker', () => broker.close()),
+        step('closing the registry', () => registry.close()),
+        step('closing object events', async () => objectEvents.close()),
+        ...tasks,
+      ])
+      await Promise.all([
+        step('closing the metadata client', () => upstream.close()),
+        step('closing the STS client', () => tokenService.close?.()),
+        step('closing the API client', () => cluster.close()),
+      ])
       report.agent({ kind: 'stopped', afterMs: Math.round(clock.monotonic() - begun) })
     },
   }
@@ -294,16 +324,3 @@ export function createAgent(deps: AgentDeps): Agent {
 
 /** Under the second that SDKs wait for an answer. */
 const DEFAULT_POD_WAIT_MS = 900
-
-function watchState(registry: PodRegistry) {
-  const { synced, stale, ageMs } = registry.freshness()
-  if (!synced) return { ok: false, reason: 'the API server has not answered yet; the log says why' }
-  if (stale) {
-    const seconds = Math.round(ageMs / 1_000)
-    return {
-      ok: false,
-      reason: `nothing was heard of the pods for ${seconds} s: new pods get no credentials`,
-    }
-  }
-  return { ok: true, reason: `${registry.sizes().pods} pods are known` }
-}

@@ -54,7 +54,12 @@ export interface TestAgent {
   readonly audit: readonly AuditRecord[]
   /** Kubernetes Events that were written, and how writing them goes. */
   readonly events: EventNote[]
-  readonly faults: { eventsHang: boolean; taintsFail: number; listen: string | undefined }
+  readonly faults: {
+    eventsHang: boolean
+    taintsFail: number
+    listen: string | undefined
+    daemonSetHangs: boolean
+  }
   /** Taints that were taken off the node. */
   readonly untainted: string[]
   /** What the API server says of a token, and of the agent's DaemonSet. */
@@ -113,7 +118,7 @@ export function createTestAgent({
     log,
     audit,
     events: [],
-    faults: { eventsHang: false, taintsFail: 0, listen: undefined },
+    faults: { eventsHang: false, taintsFail: 0, listen: undefined, daemonSetHangs: false },
     untainted: [],
     tokens: new Map(),
     daemonSet: { kind: 'present', uid: 'ds' },
@@ -172,7 +177,12 @@ export function createTestAgent({
       tokenReviewer: {
         review: async (token) => world.tokens.get(token) ?? { kind: 'rejected', reason: 'unknown' },
       },
-      daemonSets: { read: async () => world.daemonSet },
+      daemonSets: {
+        async read(_namespace, _name, signal) {
+          if (world.faults.daemonSetHangs) await clock.sleep(3_600_000, signal)
+          return world.daemonSet
+        },
+      },
       async confirm() {
         world.direct.asked += 1
         return { pods: world.direct.pods }
