@@ -69,9 +69,13 @@ export async function openCluster(settings: AgentSettings, environment: Environm
 /** What is watched, of whichever API server. */
 export function feedsOf(
   settings: AgentSettings,
-  shared: { readonly connection: ApiConnection; readonly clock: Clock; readonly random: Random },
+  outside: { readonly connection: ApiConnection; readonly clock: Clock; readonly random: Random },
   node: string | undefined,
 ): Pick<ClusterPort, 'pods' | 'namespaces' | 'serviceAccounts'> {
+  const { relistInterval } = settings
+  // Nodes that began together do not go on together.
+  const relistEveryMs = relistInterval * (1 + outside.random() / 5)
+  const shared = { ...outside, ...(relistInterval > 0 && { relistEveryMs }) }
   const namespaceKeys = [
     settings.namespaceKey,
     settings.namespacePermittedKey,

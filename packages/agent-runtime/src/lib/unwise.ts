@@ -1,6 +1,17 @@
 import { parseMetadataAllow } from '@kube2iam-ts/metadata-emulator'
 import { sharesPort } from './listeners.ts'
+import { isEverybody } from './settings/contradictions.ts'
 import type { AgentSettings } from './settings/settings.ts'
+
+const LONGEST_WAIT_MS = 5_000
+const WATCH_MS = 300_000
+
+/** Plain HTTP to anywhere but this machine. */
+function isReadOnTheWay(url: string | undefined): boolean {
+  if (url === undefined) return false
+  const { protocol, hostname } = new URL(url)
+  return protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
+}
 
 /** What was asked for and is allowed, and what somebody should know about it. */
 export function unwiseSettings(settings: AgentSettings): readonly { setting: string; why: string }[] {
@@ -20,6 +31,31 @@ export function unwiseSettings(settings: AgentSettings): readonly { setting: str
       parseMetadataAllow(settings.metadataAllow).insecure !== undefined,
       '--metadata-allow',
       'pods can read everything of the node that is no credential, user data included; this is insecure',
+    ],
+    [
+      settings.allowCidr.some(isEverybody),
+      '--allow-cidr',
+      'whoever reaches this node can read what pods may read of it; give the ranges that are meant',
+    ],
+    [
+      (settings.podWait ?? settings.backoffMaxElapsedTime ?? 0) > LONGEST_WAIT_MS,
+      '--pod-wait',
+      'clients give up after one second, or a few with retries; what waits longer only holds connections',
+    ],
+    [
+      settings.apiToken !== undefined && isReadOnTheWay(settings.apiServer),
+      '--api-server',
+      'the token is sent unencrypted; give an https:// URL',
+    ],
+    [
+      isReadOnTheWay(settings.stsEndpoint),
+      '--sts-endpoint',
+      'the credentials of all pods are sent unencrypted; give an https:// URL',
+    ],
+    [
+      settings.relistInterval > 0 && settings.relistInterval < WATCH_MS,
+      '--relist-interval',
+      'a watch lasts five minutes, and lists follow its end; no list comes sooner than that',
     ],
     [
       settings.node === undefined,

@@ -1,3 +1,5 @@
+import type { Cidr } from '@kube2iam-ts/core'
+import { parseMetadataAllow } from '@kube2iam-ts/metadata-emulator'
 import type { SettingName } from './flags.ts'
 import type { AgentSettings } from './settings.ts'
 
@@ -12,6 +14,9 @@ export interface Contradiction {
 
 const chosenBySystem = (settings: AgentSettings, port: number | undefined): boolean =>
   port === 0 && settings.portsFile === undefined
+
+/** Whether a range is every address of its family. */
+export const isEverybody = (range: Cidr): boolean => range.text.endsWith('/0')
 
 export const CONTRADICTIONS: readonly Contradiction[] = [
   {
@@ -55,6 +60,13 @@ export const CONTRADICTIONS: readonly Contradiction[] = [
     when: (is) => is.nodeTaint !== undefined && is.node === undefined,
     wrong: 'needs to know which node it is',
     right: 'give --node, in a DaemonSet spec.nodeName',
+  },
+  {
+    setting: 'allowCidr',
+    when: (is) =>
+      is.allowCidr.some(isEverybody) && parseMetadataAllow(is.metadataAllow).insecure !== undefined,
+    wrong: 'holds every address, and --metadata-allow=kube2iam everything that the node can read',
+    right: 'give the ranges that are meant, or name what may be read',
   },
   {
     setting: 'apiToken',

@@ -72,6 +72,12 @@ export const kubernetesFlags = {
     default: '5m0s',
     doc: 'How long the watch may be silent before addresses that were not bound before are refused. Pods already bound are served on.',
   }),
+  relistInterval: flag({
+    name: 'relist-interval',
+    kind: duration(),
+    default: '1h0m0s',
+    doc: 'How often everything that is watched is listed anew, when the watch at hand ends (after five to six minutes) and spread among nodes. What that corrects is in the log and in kube2iam_watch_corrections_total. 0s: only after an interruption.',
+  }),
   podWait: flag({
     name: 'pod-wait',
     kind: optional(duration(0, 30_000)),
