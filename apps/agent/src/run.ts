@@ -5,8 +5,8 @@ import { createLogging, type Logging } from './logging.ts'
 import { settleMemory } from './settle-memory.ts'
 import { type Environment, wire } from './wire.ts'
 
-/** Kubernetes kills what has not stopped after its grace period; who asked for 5 s gets an end within 5 s. */
-const STOP_MS = 5_000
+/** What stopping may take beyond requests under way, before the process ends as it is. */
+const STOP_MARGIN_MS = 1_000
 
 /** Runs the agent until SIGTERM or SIGINT. Resolves with the exit status. */
 export async function run(settings: AgentSettings, environment: Environment): Promise<number> {
@@ -47,25 +47,43 @@ async function runLogged(
   try {
     addresses = await agent.start()
   } catch (error) {
-    log.write('error', 'the agent cannot listen', {
-      reason: error instanceof Error ? error.message : String(error),
-    })
-    await agent.stop('it cannot listen')
+    log.write('error', 'the agent cannot listen', { reason: reasonOf(error) })
+    await stopInTime(agent, 'it cannot listen', settings, logging)
     return 1
   }
-  if (settings.portsFile !== undefined) await writePorts(settings.portsFile, addresses)
+  const { portsFile } = settings
+  try {
+    if (portsFile !== undefined) await writePorts(portsFile, addresses)
+  } catch (error) {
+    // Whoever waits for the file would wait for ever.
+    log.write('error', 'the ports file cannot be written', { path: portsFile, reason: reasonOf(error) })
+    await stopInTime(agent, 'it cannot say where it listens', settings, logging)
+    return 1
+  }
 
   settleMemory()
-  const why = await stopped
-  const late = setTimeout(() => {
-    log.write('error', 'the agent did not stop in time', { withinMs: STOP_MS })
-    logging.flush()
-    process.exit(1)
-  }, STOP_MS)
-  await agent.stop(why)
-  clearTimeout(late)
+  await stopInTime(agent, await stopped, settings, logging)
   return 0
 }
+
+/** Stops it, or ends the process: Kubernetes would too, after a grace period in which nobody serves the node. */
+async function stopInTime(
+  agent: Agent,
+  why: string,
+  { shutdownTimeout }: AgentSettings,
+  logging: Logging,
+): Promise<void> {
+  const withinMs = shutdownTimeout + STOP_MARGIN_MS
+  const late = setTimeout(() => {
+    logging.log.write('error', 'the agent did not stop in time', { withinMs })
+    logging.flush()
+    process.exit(1)
+  }, withinMs)
+  await agent.stop(why)
+  clearTimeout(late)
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 function stopSignal(): Promise<string> {
   return new Promise((resolve) => {

@@ -224,6 +224,32 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
     expect(stopped.tookMs).toBeLessThan(5_000)
   })
 
+  test('a ports file that cannot be written ends the agent, and says which', { timeout: LIVES }, async () => {
+    const args = world.args.filter((arg) => !arg.startsWith('--ports-file='))
+    const { code, stderr } = await runBinary(
+      [...args, '--ports-file=/no/such/directory/ports.json'],
+      world.env,
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('the ports file cannot be written')
+    expect(stderr).toMatch(/"path":"\/no\/such\/directory\/ports.json"/)
+    expect(stderr).toContain('"msg":"stopped"')
+  })
+
+  test('a request that takes longer than most is waited for as long as asked', {
+    timeout: LIVES,
+  }, async () => {
+    agent = await startAgent(world, ['--shutdown-timeout=5500ms', '--pod-wait=8s'])
+    await agent.logged('ready')
+    const waiting = ask(agent.port, ROLE_LIST, { from: '127.44.0.99' }).catch(() => undefined)
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const stopped = await agent.stop()
+    expect(stopped.code).toBe(0)
+    expect(stopped.tookMs).toBeGreaterThan(5_200)
+    expect(agent.log.some(({ msg }) => msg === 'the agent did not stop in time')).toBe(false)
+    await waiting
+  })
+
   test('a metadata service that is not there', { timeout: LIVES }, async () => {
     world.addPod({
       name: 'whole-arn',

@@ -203,6 +203,10 @@ describe('a refusal is one line that names the flag, what is wrong and what is r
     ],
     [['--pod-wait=15'], '--pod-wait "15" is not a duration: give one such as 900ms, 15m0s or 1h30m'],
     [
+      ['--shutdown-timeout=14s'],
+      '--shutdown-timeout "14s" is out of range: give a duration from 100ms to 13s',
+    ],
+    [
       ['--session-duration=500s'],
       '--session-duration "500s" is out of range: give a duration from 15m0s to 12h0m0s',
     ],
