@@ -26,3 +26,26 @@ test('that nobody has seen the rules work is in /readyz and in the metrics, unti
   expect(await it.metrics()).toContain(`${METRIC} 1`)
   await it.agent.stop('the test is over')
 })
+
+test('pods that the rules may never see are said in the log, in /readyz and in the metrics', async () => {
+  const it = createTestAgent({
+    args: ['--iptables', '--host-ip=10.0.3.17', '--host-interface=auto', '--metrics-port=9543'],
+  })
+  const apart = async () => {
+    const { body } = await it.ask('127.0.0.1', '/readyz', { port: 9543 })
+    const { parts } = JSON.parse(body) as { parts: { name: string; ok: boolean }[] }
+    return parts.find(({ name }) => name === 'pods-apart')
+  }
+  await it.agent.start()
+  it.namespaces.snapshot(aNamespace())
+  it.pods.snapshot(aPod({ name: 'web-0', addresses: ['10.4.0.7'] }))
+  await it.clock.advance(5_000)
+  expect(await apart()).toMatchObject({ ok: true })
+
+  it.pods.upsert(aPod({ name: 'macvlan-0', uid: 'uid-of-macvlan-0', addresses: ['10.4.0.9'] }))
+  await it.clock.advance(5_000)
+  expect(await apart()).toMatchObject({ ok: false, required: false })
+  expect(it.lines('capture pods apart')).toMatchObject([{ pods: 1 }])
+  expect(await it.metrics()).toContain('kube2iam_part_ok{part="pods-apart"} 0')
+  await it.agent.stop('the test is over')
+})

@@ -19,7 +19,7 @@ function setUp(
   const stopping = new AbortController()
   const { events, report } = collectReports<AgentEvent>()
   const asked: string[] = []
-  const faults = { start: 0, probe: false }
+  const faults: { start: number; probe?: Error } = { start: 0 }
   const capture: CapturePort = {
     async start() {
       asked.push('start')
@@ -27,7 +27,7 @@ function setUp(
     },
     async probe() {
       asked.push('probe')
-      if (faults.probe) throw denied
+      if (faults.probe !== undefined) throw faults.probe
       return { outcome: 'impossible', reason: '' }
     },
     async remove() {
@@ -150,11 +150,20 @@ test('a start that failed is tried again', async () => {
 
 test('a probe that failed is told, and starts nothing again', async () => {
   const it = setUp({ probeWith: 'node' })
-  it.faults.probe = true
+  it.faults.probe = denied
   await it.start()
   await it.clock.advance(600_000)
   expect(it.asked).toEqual(['start', 'probe'])
   expect(it.told('interception-failed')).toEqual([])
   expect(it.told('interception-not-tried')).toMatchObject([{ code: 'COMMAND_DENIED' }])
+  await it.stop()
+})
+
+test('a probe that is ended because the agent stops is no news', async () => {
+  const it = setUp({ probeWith: '/usr/bin/node' })
+  it.faults.probe = new CodedError('ABORTED', 'stopped')
+  await it.start()
+  expect(it.asked).toEqual(['start', 'probe'])
+  expect(it.told('interception-not-tried')).toEqual([])
   await it.stop()
 })

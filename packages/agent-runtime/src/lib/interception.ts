@@ -75,6 +75,8 @@ export function createInterception(options: InterceptionOptions): Interception {
     } catch (error) {
       signal.throwIfAborted()
       if (!isCoded(error)) throw error
+      // Stopping ends the probe before anything else.
+      if (error.code === 'ABORTED') return
       report({ kind: 'interception-not-tried', code: error.code, message: error.message })
     }
   }
@@ -107,6 +109,7 @@ export function createInterception(options: InterceptionOptions): Interception {
       { name: 'interception', required: true, state: () => rulesState(capture) },
       { name: 'interface', required: true, state: () => interfaceState(capture) },
       { name: 'interception-seen', required: false, state: () => seenState(capture) },
+      { name: 'pods-apart', required: false, state: () => apartState(capture) },
     ],
 
     async start(signal) {
@@ -199,4 +202,15 @@ function seenState(capture: CapturePort) {
           'unseen: no connection of a pod was redirected yet, and no probe could show it (--interception-probe, which needs CAP_SYS_ADMIN)',
       }
     : { ok: interception.kind === 'proven', reason: interception.evidence }
+}
+
+/** The agent is of use to the other pods: what is said of these is for people to act on. */
+function apartState(capture: CapturePort) {
+  const { podsApart } = capture.status()
+  return podsApart === undefined
+    ? { ok: true, reason: 'every known pod has an interface of the node' }
+    : {
+        ok: false,
+        reason: `${podsApart} pods have no interface of their own on the node, as with macvlan: their requests may reach the metadata service of the node past every rule`,
+      }
 }

@@ -334,6 +334,25 @@ describe('auto', () => {
     expect(netfilter.send({ ...ask, source: '10.9.0.9', inInterface: 'eth0' })).toEqual({ fate: 'dropped' })
   })
 
+  it('warns once of pods whose packets the rules may never see, and stops saying so when they are gone', async () => {
+    const { manager, clock, told } = setUp(
+      { hostInterface: parseHostInterface('auto') },
+      { routes: { '10.244.0.1': 'cni0' } },
+    )
+    manager.setPods([pod(1), pod(2)])
+    await manager.start()
+    expect(manager.status().podsApart).toBe(1)
+    manager.setPods([pod(1), pod(2), pod(3)])
+    await clock.advance(1_000)
+    expect(manager.status().podsApart).toBe(2)
+    expect(told('capture-pods-apart')).toEqual([
+      expect.objectContaining({ pods: 1, why: expect.stringContaining('macvlan') }),
+    ])
+    manager.setPods([pod(1)])
+    await clock.advance(1_000)
+    expect(manager.status().podsApart).toBeUndefined()
+  })
+
   it('warns once of a flag that names an interface without pods', async () => {
     const { manager, clock, told } = setUp(
       { hostInterface: parseHostInterface('docker0') },

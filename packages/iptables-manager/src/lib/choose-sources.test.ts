@@ -44,6 +44,7 @@ describe('auto, from the routes to pods', () => {
         "the routes to 1 pods of this node go by cni0; 1 pods have no interface of their own on the node, as with macvlan: by pod address range, and only if their packets pass the node's own network stack",
     })
     expect(auto(pods).sources).toEqual(['cni0', 'any interface but lo'])
+    expect(chooseSources({ kind: 'auto' }, { ...nothing, ...pods }).podsApart).toBe(1)
   })
 })
 

@@ -22,6 +22,8 @@ export interface ResolvedSources {
   readonly evidence: readonly string[]
   /** The interface that was named carries no pod, and which would. */
   readonly warning?: { readonly interface: string; readonly suggestion: string }
+  /** How many pods have no interface on the node (macvlan, ipvlan): their packets may leave it past every rule. */
+  readonly podsApart?: number
 }
 
 /** More exact names than this are written as one pattern. */
@@ -51,6 +53,7 @@ function named(matches: readonly InterfaceMatch[], network: NodeNetwork): Resolv
     sources: matches.map((match) => ({ kind: 'interface', match })),
     evidence: [`--host-interface names ${text}`],
     ...(warning && { warning }),
+    ...(better?.podsApart !== undefined && { podsApart: better.podsApart }),
   }
 }
 
@@ -75,6 +78,7 @@ function fromPods({ podDevices, defaultDevices, podCidrs }: NodeNetwork): Resolv
   const pods = [...own.values()].reduce((sum, count) => sum + count, 0)
   return {
     sources: [...patterns.map(asInterface), ...ranges],
+    ...(apart.length > 0 && { podsApart: apart.length }),
     evidence: [
       ...(pods === 0 ? [] : [`the routes to ${pods} pods of this node go by ${patterns.join(', ')}`]),
       ...(apart.length === 0

@@ -19,6 +19,7 @@ export type CaptureEvent =
       readonly interface: string
       readonly suggestion: string
     }
+  | { readonly type: 'capture-pods-apart'; readonly pods: number; readonly why: string }
   | { readonly type: 'capture-ipv6-not-redirected'; readonly reason: string }
   | { readonly type: 'capture-looked'; readonly reason: LookReason; readonly durationMs: number }
   | {

@@ -69,6 +69,9 @@ export interface RuleKeeper {
   planRemoval(signal?: AbortSignal): Promise<readonly Step[]>
 }
 
+const PODS_APART =
+  'they have no interface of their own on the node, as with macvlan: where their packets do not pass its network stack, they reach the metadata service past every rule'
+
 /** A competing change between look and apply makes a commit fail as a whole, so it is tried again, not for ever. */
 const MAX_ATTEMPTS = 4
 
@@ -182,6 +185,9 @@ export function createRuleKeeper({
       sources = found
       if (found.warning !== undefined && found.warning.suggestion !== before?.warning?.suggestion) {
         report({ type: 'capture-interface-without-pods', ...found.warning })
+      }
+      if (found.podsApart !== undefined && before?.podsApart === undefined) {
+        report({ type: 'capture-pods-apart', pods: found.podsApart, why: PODS_APART })
       }
       if (JSON.stringify(found.sources) !== JSON.stringify(before?.sources)) {
         report({ type: 'capture-sources-found', sources: found.sources, evidence: found.evidence })

@@ -46,6 +46,8 @@ export interface CaptureStatus {
   readonly sources: readonly CaptureSource[]
   readonly sourcesEvidence: readonly string[]
   readonly warning?: ResolvedSources['warning']
+  /** How many pods have no interface on the node, so that rules may never see their packets; absent where none has. */
+  readonly podsApart?: number
   readonly interception: Interception
   readonly counters: CaptureCounters
   /** Milliseconds since the epoch. */
@@ -98,6 +100,7 @@ export function describeLook(
     sources: found?.sources ?? [],
     sourcesEvidence: found?.evidence ?? [],
     ...(found?.warning && { warning: found.warning }),
+    ...(found?.podsApart !== undefined && { podsApart: found.podsApart }),
     interception: byCounters(before, counters.redirected, now),
     counters,
     lastLookAt: now,

@@ -8,6 +8,7 @@ import type { Output } from './output.ts'
 const LEVELS: Readonly<Partial<Record<CaptureEvent['type'], LogLevel>>> = {
   'capture-looked': 'debug',
   'capture-interface-without-pods': 'warn',
+  'capture-pods-apart': 'warn',
   'capture-ipv6-not-redirected': 'warn',
   'capture-look-failed': 'error',
   'capture-contended': 'warn',
