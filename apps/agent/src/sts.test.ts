@@ -1,17 +1,20 @@
 import { type AgentSettings, parseSettings } from '@kube2iam-ts/agent-runtime'
-import { systemClock } from '@kube2iam-ts/core'
+import { parseRoleArn, systemClock } from '@kube2iam-ts/core'
 import { aGrant } from '@kube2iam-ts/core/testing'
+import type { TokenServiceEvent } from '@kube2iam-ts/credential-broker'
 import { createFakeSts, type FakeSts } from '@kube2iam-ts/credential-broker/testing'
 import { createFakeInstance, type FakeInstance } from '@kube2iam-ts/metadata-emulator/testing'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createSts } from './sts.ts'
 
 let sts: FakeSts
 let instance: FakeInstance
 let endpoint: string
 let origin: string
+let events: TokenServiceEvent[]
 
 beforeEach(async () => {
+  events = []
   sts = createFakeSts({})
   instance = createFakeInstance({ account: '123456789012', role: 'node', region: 'eu-south-2' })
   endpoint = (await sts.listen()).url
@@ -36,17 +39,17 @@ const settingsOf = (...args: string[]): AgentSettings => {
 }
 
 /** Asks for a session and says what STS saw of the last call. */
-async function asked(args: string[], environment: Record<string, string> = {}) {
+async function asked(args: string[], environment: Record<string, string> = {}, grant = aGrant()) {
   const service = createSts({
     settings: settingsOf(...args),
     environment,
     origin,
     clock: systemClock,
     upstream: instance.upstream,
-    report: () => {},
+    report: (event) => void events.push(event),
   })
   try {
-    await service.assumeRole(aGrant(), { signal: new AbortController().signal })
+    await service.assumeRole(grant, { signal: new AbortController().signal })
     return sts.calls.at(-1)
   } finally {
     await service.close?.()
@@ -97,4 +100,54 @@ test("the intermediate role is assumed first, and the pod's from it", async () =
     '--region=eu-west-1',
   ])
   expect(call?.callerArn).toBe('arn:aws:sts::123456789012:assumed-role/between/kube2iam-n1')
+})
+
+describe('in a partition that the global endpoint does not serve', () => {
+  const grant = (partition: string) => {
+    const arn = `arn:${partition}:iam::123456789012:role/app`
+    sts.addRole({
+      arn,
+      trustPolicy: { Statement: { Effect: 'Allow', Principal: '*', Action: 'sts:AssumeRole' } },
+    })
+    return aGrant({ role: parseRoleArn(arn) })
+  }
+
+  test.each([
+    ['aws-cn', 'cn-north-1'],
+    ['aws-us-gov', 'us-gov-west-1'],
+  ])('%s: without a region from anywhere %s is asked, and said once', async (partition, region) => {
+    instance.set('meta-data/placement/region', undefined)
+    expect(await asked([], {}, grant(partition))).toMatchObject({ region })
+    expect(events.filter(({ kind }) => kind === 'region-replaced')).toMatchObject([
+      { by: region, message: expect.stringContaining('--region') },
+    ])
+  })
+
+  test('the wish for the global endpoint is a wish for the own region', async () => {
+    const args = ['--use-regional-sts-endpoint=false']
+    expect(await asked([...args, '--region=cn-northwest-1'], {}, grant('aws-cn'))).toMatchObject({
+      region: 'cn-northwest-1',
+    })
+    instance.set('meta-data/placement/region', 'us-gov-east-1')
+    expect(await asked(args, {}, grant('aws-us-gov'))).toMatchObject({ region: 'us-gov-east-1' })
+  })
+})
+
+test('an endpoint that is given is asked for no other region', async () => {
+  sts.faults.regionsOff.add('eu-west-1')
+  await expect(asked(['--region=eu-west-1'])).rejects.toMatchObject({ code: 'STS_DENIED' })
+  expect(events).toEqual([])
+})
+
+test('a bundle of certificates that cannot be read is refused at start', () => {
+  const make = () =>
+    createSts({
+      settings: settingsOf(),
+      environment: { AWS_CA_BUNDLE: '/nowhere/ca.pem' },
+      origin,
+      clock: systemClock,
+      upstream: instance.upstream,
+      report: () => {},
+    })
+  expect(make).toThrow(/^AWS_CA_BUNDLE: \/nowhere\/ca.pem cannot be read \(ENOENT\): /)
 })

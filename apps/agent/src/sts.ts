@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { AgentSettings, TokenServicePort } from '@kube2iam-ts/agent-runtime'
-import { type Clock, isCoded, type Report } from '@kube2iam-ts/core'
+import { type Clock, CodedError, isCoded, type Report, type RoleArn } from '@kube2iam-ts/core'
 import { adaptGrants, type TokenServiceEvent } from '@kube2iam-ts/credential-broker'
 import {
   createAwsTokenService,
@@ -8,6 +8,7 @@ import {
   readStsEnvironment,
 } from '@kube2iam-ts/credential-broker/aws'
 import type { Upstream } from '@kube2iam-ts/metadata-emulator'
+import { HOME_REGIONS, partitionOf } from './partition-regions.ts'
 import type { Environment } from './wire.ts'
 
 export interface StsOptions {
@@ -23,18 +24,24 @@ export interface StsOptions {
 /** A region that the metadata service did not tell is asked for again after this time; until then STS is the global one. */
 const ASK_AGAIN_MS = 30_000
 
-/** STS by the settings, the variables that every AWS SDK reads, and where neither names a region, the instance's. */
+/**
+ * STS by the settings, the variables that every AWS SDK reads, and where neither names a region, the instance's. Throws
+ * `CONFIG_INVALID` where a variable names a file that cannot be read.
+ */
 export function createSts(options: StsOptions): TokenServicePort {
   const { settings, environment, clock, upstream, report } = options
   const around = readStsEnvironment(environment)
   const isGlobal = !(settings.useRegionalStsEndpoint ?? !around.global)
   const named = settings.region ?? around.region
+  const endpoint = settings.stsEndpoint ?? around.endpoint
+  const ca = around.caFile === undefined ? undefined : readBundle(around.caFile)
   const nodeCredentials = createDefaultNodeCredentials({
     clock,
     environment,
     metadataEndpoint: options.origin,
   })
   const services = new Map<string | undefined, TokenServicePort>()
+  let isHomeTold = false
   let discovered: { readonly region: string | undefined; readonly at: number } | undefined
 
   function serviceOf(region: string | undefined): TokenServicePort {
@@ -44,11 +51,11 @@ export function createSts(options: StsOptions): TokenServicePort {
       clock,
       nodeCredentials,
       region,
-      endpoint: settings.stsEndpoint ?? around.endpoint,
+      endpoint,
       fips: around.fips,
       dualStack: around.dualStack,
       proxy: around.proxy,
-      ca: around.caFile === undefined ? undefined : readFileSync(around.caFile, 'utf8'),
+      ca,
       maxConnections: settings.stsMaxConcurrency,
       intermediateRole: settings.assumeRoleArn && {
         role: settings.assumeRoleArn,
@@ -60,6 +67,8 @@ export function createSts(options: StsOptions): TokenServicePort {
       clock,
       report,
       region,
+      // Whatever region is named, the same endpoint would be asked, under a signature that it does not take.
+      ...(endpoint !== undefined && { fallbackRegion: () => undefined }),
       ...(settings.assumeRoleArn !== undefined && { chained: true }),
     })
     const service = { ...adapted, close: () => aws.close() }
@@ -67,27 +76,48 @@ export function createSts(options: StsOptions): TokenServicePort {
     return service
   }
 
-  async function current(signal: AbortSignal): Promise<TokenServicePort> {
-    if (isGlobal || named !== undefined) return serviceOf(isGlobal ? undefined : named)
+  async function current(signal: AbortSignal, role: RoleArn | undefined): Promise<TokenServicePort> {
+    // Whoever is asked for a role of another partition would not know it: the agent's own is the same.
+    const told = role?.partition ?? (settings.assumeRoleArn ?? settings.baseRoleArn)?.partition
+    if (isGlobal && (told ?? (named === undefined ? 'aws' : partitionOf(named))) === 'aws') {
+      return serviceOf(undefined)
+    }
+    const region = named ?? (await instanceRegion(signal))
+    if (region !== undefined || told === undefined || told === 'aws') return serviceOf(region)
+    return serviceOf(home(told))
+  }
+
+  function home(partition: keyof typeof HOME_REGIONS): string {
+    const by = HOME_REGIONS[partition]
+    if (!isHomeTold) {
+      const message = `${partition} has no global endpoint, and nobody says which region is meant: give --region or AWS_REGION`
+      report({ kind: 'region-replaced', region: 'aws-global', by, message })
+    }
+    isHomeTold = true
+    return by
+  }
+
+  async function instanceRegion(signal: AbortSignal): Promise<string | undefined> {
     if (
       discovered === undefined ||
       (discovered.region === undefined && clock.monotonic() - discovered.at > ASK_AGAIN_MS)
     ) {
-      discovered = { region: await instanceRegion(upstream, signal), at: clock.monotonic() }
+      discovered = { region: await askRegion(upstream, signal), at: clock.monotonic() }
     }
-    return serviceOf(discovered.region)
+    return discovered.region
   }
 
   return {
-    assumeRole: async (grant, { signal }) => (await current(signal)).assumeRole(grant, { signal }),
-    warmUp: async (signal) => (await current(signal)).warmUp(signal),
+    assumeRole: async (grant, { signal }) =>
+      (await current(signal, grant.role)).assumeRole(grant, { signal }),
+    warmUp: async (signal) => (await current(signal, undefined)).warmUp(signal),
     close: async () => {
       for (const service of services.values()) await service.close?.()
     },
   }
 }
 
-async function instanceRegion(upstream: Upstream, signal: AbortSignal): Promise<string | undefined> {
+async function askRegion(upstream: Upstream, signal: AbortSignal): Promise<string | undefined> {
   try {
     const { status, body } = await upstream.get('/latest/meta-data/placement/region', { signal })
     const region = body.toString('utf8').trim()
@@ -95,5 +125,18 @@ async function instanceRegion(upstream: Upstream, signal: AbortSignal): Promise<
   } catch (error) {
     if (isCoded(error)) return undefined
     throw error
+  }
+}
+
+function readBundle(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    throw new CodedError(
+      'CONFIG_INVALID',
+      `AWS_CA_BUNDLE: ${path} cannot be read (${reason}): name a file of PEM certificates, or unset the variable`,
+      { cause: error },
+    )
   }
 }
