@@ -93,7 +93,7 @@ export const sessionFlags = {
     name: 'region',
     kind: optional(name('a region', /^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$/, 'eu-central-1')),
     default: '',
-    doc: "Region of STS. Unset: AWS_REGION, AWS_DEFAULT_REGION, or the metadata service's.",
+    doc: "Region of STS. Unset: AWS_REGION, AWS_DEFAULT_REGION, or the metadata service's; where none tells, the global endpoint, or the first region of another partition than aws.",
   }),
   stsEndpoint: flag({
     name: 'sts-endpoint',
@@ -106,7 +106,7 @@ export const sessionFlags = {
     name: 'use-regional-sts-endpoint',
     kind: maybe,
     default: '',
-    doc: "Ask the region's own STS endpoint. Unset: whenever the region is known; false: the global endpoint.",
+    doc: "Ask the region's own STS endpoint. Unset: whenever the region is known; false: the global endpoint, which the commercial partition alone has.",
     kube2iam: {
       default: 'false',
       difference: 'Regional by default. In kube2iam 0.15 the flag is read and has no effect.',
