@@ -31,7 +31,10 @@ export interface Agent {
   /** Resolves when everything that settings ask for works for the first time; rejects with `ABORTED` on stop. */
   ready(): Promise<void>
   health(): HealthReport
-  /** In reverse: no new connections, requests under way are answered, sessions are forgotten. The rules stay. */
+  /**
+   * In reverse: no new connections, requests under way are answered, sessions are forgotten. The rules stay unless the
+   * agent is uninstalled. Resolves whatever fails on the way; that is reported.
+   */
   stop(why: string): Promise<void>
   /** What the listeners serve, for whoever has no sockets. */
   readonly metadata: Handler

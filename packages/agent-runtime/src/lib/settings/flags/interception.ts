@@ -58,7 +58,7 @@ export const interceptionFlags = {
     name: 'daemonset',
     kind: optional(name('a DaemonSet', /^[a-z0-9.-]+\/[a-z0-9.-]+$/, 'kube-system/kube2iam')),
     default: '',
-    doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted. Unset: the rules stay.",
+    doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted: it must have been there once since the agent started. Unset: the rules stay.",
     example: 'kube-system/kube2iam',
   }),
   podCidrs: flag({
