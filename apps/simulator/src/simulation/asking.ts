@@ -3,8 +3,8 @@ import type { RequestPart } from '../scenario/scenario.ts'
 import type { ReasonedAnswer } from './judge-answer.ts'
 import { gotText } from './judge-answer.ts'
 import { askAs } from './pod-client.ts'
-import type { Simulation } from './simulation.ts'
 import { podToken } from './pod-token.ts'
+import type { Simulation } from './simulation.ts'
 
 /** The pods' side: sends their requests and remembers what each got. */
 export interface Asking {

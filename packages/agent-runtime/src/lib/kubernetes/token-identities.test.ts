@@ -1,4 +1,4 @@
-import { type IpAddress, parseIpAddress, type PodIdentity } from '@kube2iam-ts/core'
+import { type IpAddress, type PodIdentity, parseIpAddress } from '@kube2iam-ts/core'
 import { aPod, createFakeClock } from '@kube2iam-ts/core/testing'
 import type { TokenIdentity } from '@kube2iam-ts/pod-registry/kubernetes'
 import { expect, test } from 'vitest'

@@ -1,7 +1,7 @@
+import type { ObjectEvents } from '../kubernetes/object-events.ts'
 import type { AuditSink } from './audit.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
-import type { ObjectEvents } from '../kubernetes/object-events.ts'
 
 /** Where events end. */
 export interface Output {
