@@ -49,6 +49,16 @@ describe('what cannot be is refused before anything is started: status 2 and one
       /^kube2iam: --kubeconfig: the kubeconfig \/no\/such\/file cannot be read: give .*\n$/,
     ],
     [
+      ['--audit-log=/no/such/place/audit.jsonl', '--api-server=http://127.0.0.1:1'],
+      {},
+      /^kube2iam: --audit-log: \/no\/such\/place\/audit.jsonl cannot be opened \(ENOENT\): give .*\n$/,
+    ],
+    [
+      ['--api-server=http://127.0.0.1:1'],
+      { AWS_CA_BUNDLE: '/no/such/ca.pem' },
+      /^kube2iam: AWS_CA_BUNDLE: \/no\/such\/ca.pem cannot be read \(ENOENT\): name .*\n$/,
+    ],
+    [
       [],
       {},
       /^kube2iam: --kubeconfig is not given, nor --api-server, and this is no pod: give one of them\n$/,
