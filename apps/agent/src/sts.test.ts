@@ -151,3 +151,23 @@ test('a bundle of certificates that cannot be read is refused at start', () => {
     })
   expect(make).toThrow(/^AWS_CA_BUNDLE: \/nowhere\/ca.pem cannot be read \(ENOENT\): /)
 })
+
+test.each([
+  ['http://10.0.0.9', 1],
+  ['http://127.0.0.1:4566', 0],
+  ['https://sts.eu-west-1.amazonaws.com', 0],
+])('AWS_ENDPOINT_URL_STS=%s is warned of %d times', (url, times) => {
+  const parsed = parseSettings({ args: [] })
+  if (parsed.kind !== 'settings') throw new Error(parsed.kind)
+  const warnings: string[] = []
+  createSts({
+    settings: parsed.settings,
+    environment: { AWS_ENDPOINT_URL_STS: url },
+    origin,
+    clock: systemClock,
+    upstream: instance.upstream,
+    report: () => {},
+    warn: (why) => void warnings.push(why),
+  })
+  expect(warnings).toHaveLength(times)
+})

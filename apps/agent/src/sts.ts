@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { AgentSettings, TokenServicePort } from '@kube2iam-ts/agent-runtime'
+import { type AgentSettings, isReadOnTheWay, type TokenServicePort } from '@kube2iam-ts/agent-runtime'
 import { type Clock, CodedError, isCoded, type Report, type RoleArn } from '@kube2iam-ts/core'
 import { adaptGrants, type TokenServiceEvent } from '@kube2iam-ts/credential-broker'
 import {
@@ -19,6 +19,8 @@ export interface StsOptions {
   readonly clock: Clock
   readonly upstream: Upstream
   readonly report: Report<TokenServiceEvent>
+  /** Takes what is unwise about AWS_ENDPOINT_URL_STS. */
+  readonly warn?: (why: string) => void
 }
 
 /** A region that the metadata service did not tell is asked for again after this time; until then STS is the global one. */
@@ -34,6 +36,10 @@ export function createSts(options: StsOptions): TokenServicePort {
   const isGlobal = !(settings.useRegionalStsEndpoint ?? !around.global)
   const named = settings.region ?? around.region
   const endpoint = settings.stsEndpoint ?? around.endpoint
+  // The flag has its own warning; a variable comes from somewhere that nobody looks at.
+  if (settings.stsEndpoint === undefined && isReadOnTheWay(around.endpoint)) {
+    options.warn?.('the credentials of all pods are sent unencrypted; give an https:// URL')
+  }
   const ca = around.caFile === undefined ? undefined : readBundle(around.caFile)
   const nodeCredentials = createDefaultNodeCredentials({
     clock,

@@ -38,7 +38,15 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
     },
     cluster: await connect(settings, environment, { clock, random }),
     createTokenService: (report, upstream) =>
-      createSts({ settings, environment, origin, clock, upstream, report }),
+      createSts({
+        settings,
+        environment,
+        origin,
+        clock,
+        upstream,
+        report,
+        warn: (why) => log.write('warn', 'setting is unwise', { setting: 'AWS_ENDPOINT_URL_STS', why }),
+      }),
     tokenKeys: tokenKeys(settings.runDirectory, log),
     createUpstream: (report) => createInstanceMetadata({ origin, clock, report }),
     listen,

@@ -7,7 +7,7 @@ const LONGEST_WAIT_MS = 5_000
 const WATCH_MS = 300_000
 
 /** Plain HTTP to anywhere but this machine. */
-function isReadOnTheWay(url: string | undefined): boolean {
+export function isReadOnTheWay(url: string | undefined): boolean {
   if (url === undefined) return false
   const { protocol, hostname } = new URL(url)
   return protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
