@@ -17,9 +17,12 @@ export interface DemoCase {
   readonly ask: PodAsk
   /** When the pod comes into the cluster: before all, when it asks, or in place of another pod. */
   readonly arrives?: 'late' | { readonly insteadOf: string }
-  /** The role whose credentials it should get; `undefined`: none. */
-  readonly gets: RoleArn | undefined
+  /** The role whose credentials it should get, or just how it should be refused. */
+  readonly gets: RoleArn | ExpectedRefusal
 }
+
+/** The HTTP status, or the `Code` of a document that holds no credentials. */
+export type ExpectedRefusal = { readonly refused: number | string }
 
 export const DEMO_NODES = ['node-1', 'node-2'] as const
 export const nodeAddress = (node: string): string => (node === 'node-2' ? '127.44.255.2' : '127.44.255.1')
@@ -60,7 +63,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     ask: sdk,
     gets: role('team/data/etl'),
   },
-  { kind: 'no annotation', pod: 'shop/plain', short: { ip: address(5) }, ask: sdk, gets: undefined },
+  { kind: 'no annotation', pod: 'shop/plain', short: { ip: address(5) }, ask: sdk, gets: { refused: 404 } },
   {
     kind: 'no annotation, default role',
     pod: 'legacy/plain',
@@ -73,14 +76,14 @@ export const DEMO_CASES: readonly DemoCase[] = [
     pod: 'sandbox/greedy',
     short: { ip: address(7), role: 'shop-api' },
     ask: sdk,
-    gets: undefined,
+    gets: { refused: 404 },
   },
   {
     kind: "asks for another pod's role",
     pod: 'shop/curious',
     short: { ip: address(8), role: 'shop-web' },
     ask: { kind: 'document', role: 'shop-api' },
-    gets: undefined,
+    gets: { refused: 404 },
   },
   {
     kind: 'right external ID',
@@ -94,7 +97,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     pod: 'partner/bad',
     short: { ip: address(10), role: 'partner-export', externalId: 'lime-13' },
     ask: sdk,
-    gets: undefined,
+    gets: { refused: 'AssumeRoleUnauthorizedAccess' },
   },
   {
     kind: 'address not known yet',
@@ -117,7 +120,7 @@ export const DEMO_CASES: readonly DemoCase[] = [
     pod: 'ops/node-exporter',
     short: { ip: [nodeAddress('node-1')], role: 'ops-exporter', hostNetwork: true },
     ask: sdk,
-    gets: undefined,
+    gets: { refused: 404 },
   },
 ]
 

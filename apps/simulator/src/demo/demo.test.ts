@@ -39,11 +39,25 @@ test('right is the pod’s own role in its own account, and nothing else', () =>
   )
 })
 
-test('a pod that should get nothing is wrong with anything', () => {
+const refused = (status: number | undefined, code?: string): PodResult => ({
+  outcome: 'refused',
+  tookMs: 1,
+  status,
+  code,
+  message: '',
+})
+
+test('a pod that should be refused is wrong with anything, and with any other refusal', () => {
   const plain = byKind('no annotation')
-  expect(isRight(plain, { outcome: 'refused', tookMs: 1, status: 404, code: undefined, message: '' })).toBe(
-    true,
-  )
+  expect(isRight(plain, refused(503))).toBe(false)
+  expect(isRight(plain, refused(undefined, 'AssumeRoleUnauthorizedAccess'))).toBe(false)
+  expect(isRight(byKind('host network'), refused(404))).toBe(true)
+  expect(isRight(byKind('host network'), refused(503))).toBe(false)
+  const stranger = byKind('wrong external ID')
+  expect(isRight(stranger, refused(undefined, 'AssumeRoleUnauthorizedAccess'))).toBe(true)
+  expect(isRight(stranger, refused(undefined))).toBe(false)
+  expect(isRight(stranger, refused(404))).toBe(false)
+  expect(isRight(plain, refused(404))).toBe(true)
   expect(isRight(plain, { outcome: 'answered', tookMs: 1, status: 200, body: 'x' })).toBe(false)
   expect(isRight(plain, credentials('arn:aws:sts::123456789012:assumed-role/kube-node/i-1'))).toBe(false)
 })
@@ -55,4 +69,8 @@ test('the table says what should have been where it was not', () => {
   expect(table).toMatch(
     /shop\/web .* nothing: 503 +7 ms +✗ should get arn:aws:iam::123456789012:role\/shop-web/,
   )
+  const late = renderTable(demoTable([{ demo: byKind('host network'), result, right: false }]), {
+    colour: false,
+  })
+  expect(late).toContain('✗ should get nothing: 404')
 })

@@ -103,9 +103,11 @@ async function askOne({ world, agents }: RunningDemo, demoCase: DemoCase): Promi
   )
 }
 
-/** Whether the pod got what it should: its own role's credentials, proved by STS, or nothing at all. */
+/** Whether the pod got what it should: its own role's credentials, proved by STS, or just the refusal that it should. */
 export function isRight({ gets }: DemoCase, result: PodResult): boolean {
-  if (gets === undefined) return result.outcome === 'refused'
+  if ('refused' in gets) {
+    return result.outcome === 'refused' && (result.status ?? result.code) === gets.refused
+  }
   return (
     result.outcome === 'credentials' &&
     result.account === gets.account &&

@@ -47,5 +47,6 @@ function gotText(result: PodResult): string {
 }
 
 function verdict({ gets }: DemoCase, right: boolean): Cell {
-  return right ? good('✓') : bad(`✗ should get ${gets?.text ?? 'nothing'}`)
+  if (right) return good('✓')
+  return bad(`✗ should get ${'refused' in gets ? `nothing: ${gets.refused}` : gets.text}`)
 }
