@@ -146,7 +146,10 @@ const checkShape = object(
     live: optional(flag, 'Whether the agent says it is alive.'),
     rule: optional(oneOf('present', 'absent'), 'Whether the redirection is in place.'),
     'upstream-requests': optional(bound, 'Requests that the node’s own metadata service got from pods.'),
-    sessions: optional(bound, 'Sessions that the agent holds.'),
+    sessions: optional(
+      bound,
+      'Sessions that the agent holds; with several nodes, those of all of them together.',
+    ),
     taint: optional(oneOf('present', 'absent'), 'Whether the node carries the startup taint.'),
   },
   { expected: 'what to check (sts-calls, ready, rule, …)' },

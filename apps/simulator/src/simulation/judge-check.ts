@@ -19,11 +19,11 @@ const isBound = (value: unknown): value is Bound =>
 const seenCalls = new WeakMap<Simulation, number>()
 
 /** Looks at the agents and at what they did. */
-export function judgeCheck(
+export async function judgeCheck(
   part: CheckPart,
   nodes: readonly SimulatedNode[],
   simulation: Simulation,
-): { readonly got: string; readonly failures: readonly string[] } {
+): Promise<{ readonly got: string; readonly failures: readonly string[] }> {
   const got: string[] = []
   const failures: string[] = []
   const compare = (name: string, value: number | string | boolean, right: boolean, wanted: string): void => {
@@ -43,6 +43,14 @@ export function judgeCheck(
     part['upstream-requests'],
     nodes.reduce((sum, { instance }) => sum + instance.podRequests, 0),
   )
+  if (part.sessions !== undefined) {
+    const held = await Promise.all(nodes.map((node) => node.sessions()))
+    counted(
+      'sessions',
+      part.sessions,
+      held.reduce((sum, count) => sum + count, 0),
+    )
+  }
   for (const node of nodes) {
     const on = nodes.length > 1 ? ` on ${node.name}` : ''
     const ready = node.agent?.health().ready ?? false

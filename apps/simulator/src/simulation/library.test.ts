@@ -82,3 +82,30 @@ test('the published schema is the one that scenarios are read by', () => {
   const published = readFileSync(join(import.meta.dirname, '../../schema/scenario.schema.json'), 'utf8')
   expect(JSON.parse(published)).toEqual(JSON.parse(JSON.stringify(scenarioSchema())))
 })
+
+test('check: sessions counts what the agent holds, and no agent holds none', async () => {
+  const checked = (bound: string) =>
+    run(
+      `cluster: {pods: {a/web: {ip: 10.0.0.7, role: app}, a/api: {ip: 10.0.0.8, role: other}}}\naws: {roles: {app: {}, other: {}}}\nsteps:\n  - advance: 5s\n  - check: {sessions: ${bound}}\n  - delete: {pods: [a/api]}\n  - advance: 5s\n  - check: {sessions: 1}\n  - agent: kill\n  - check: {sessions: 0}`,
+    )
+  const { ok, steps } = await checked('2')
+  expect(steps.flatMap(({ failures }) => failures)).toEqual([])
+  expect(ok).toBe(true)
+  expect(steps.filter(({ got }) => got !== '').map(({ got }) => got)).toEqual([
+    'sessions 2',
+    'sessions 1',
+    'sessions 0',
+  ])
+  expect((await checked('">=3"')).steps.flatMap(({ failures }) => failures)).toEqual([
+    'expected sessions >=3, got 2',
+  ])
+})
+
+test('everything that a check can ask for is looked at', async () => {
+  const { steps } = await run(
+    `${world}steps:\n  - check: {sts-calls: ">=0", sts-calls-since-last: ">=0", ready: true, live: true, rule: present, upstream-requests: ">=0", sessions: ">=0", taint: absent}`,
+  )
+  const [{ got, expected } = { got: '', expected: '' }] = steps
+  const names = (text: string) => new Set(text.split(', ').map((part) => part.split(' ')[0]))
+  expect(names(got)).toEqual(names(expected))
+})

@@ -156,7 +156,7 @@ async function play(scene: Scene): Promise<Played> {
       await clock.advance(0)
       return done()
     case 'check': {
-      const { got, failures } = judgeCheck(step.value, chosen, simulation)
+      const { got, failures } = await judgeCheck(step.value, chosen, simulation)
       return { got, failures, expected: checkText(step.value) }
     }
     default:

@@ -59,6 +59,8 @@ export interface SimulatedNode {
   readonly instance: SimulatedInstance
   /** The youngest agent that runs. */
   readonly agent: Agent | undefined
+  /** How many sessions that agent says it holds, by its own metric; none where no agent runs. */
+  sessions(): Promise<number>
   /** Starts an agent beside whatever runs. */
   start(): Promise<void>
   /** SIGTERM to the oldest agent. */
@@ -78,6 +80,7 @@ export interface SimulatedNode {
 
 interface RunningAgent {
   readonly agent: Agent
+  readonly metrics: Registry
   readonly listeners: Map<number, Handler>
   readonly kill: () => void
 }
@@ -110,6 +113,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
     const podKeys = [settings.iamRoleKey, settings.iamExternalId, settings.sessionNameKey].concat(
       settings.sessionTagsKey ?? [],
     )
+    const metrics = new Registry()
     const agent = createAgent({
       settings,
       rules,
@@ -117,7 +121,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
       clock,
       random,
       log,
-      metrics: new Registry(),
+      metrics,
       process: { residentBytes: () => 0, cpuSeconds: () => 0, nodePath: 'node' },
       cluster: {
         pods: createPodFeed({ ...shared, node, annotationKeys: podKeys }),
@@ -166,6 +170,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
     })
     return {
       agent,
+      metrics,
       listeners,
       kill() {
         kill()
@@ -187,6 +192,14 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
     instance,
     get agent() {
       return running.at(-1)?.agent
+    },
+    async sessions() {
+      const youngest = running.at(-1)
+      if (youngest === undefined) return 0
+      const gauge = await youngest.metrics.getSingleMetric('kube2iam_sessions')?.get()
+      const [held] = gauge?.values ?? []
+      if (held === undefined) throw new Error(`the agent on ${name} does not say how many sessions it holds`)
+      return held.value
     },
     async start() {
       const next = assemble()
