@@ -98,4 +98,16 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     caughtBy: '10-sts-outage.yaml',
   },
+  {
+    name: 'registry: believes a silent watch',
+    breaks: 'who has an address that moved while the watch was dead keeps getting the former pod’s identity',
+    edits: [
+      {
+        file: 'pod-registry/src/lib/kubernetes-feed.ts',
+        from: 'silenceMs = 90_000,',
+        to: 'silenceMs = 900_000,',
+      },
+    ],
+    caughtBy: '35-silent-watch-and-a-reused-address.yaml',
+  },
 ]
