@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   createDaemonSetReader,
   createEventRecorder,
+  createNodeLabelsReader,
   createNodeTaints,
   createTokenReviewer,
 } from '../src/kubernetes.ts'
@@ -134,9 +135,40 @@ describe('the daemon set', () => {
     expect(await read()).toEqual({ kind: 'deleting', uid: 'd1' })
   })
 
+  test('says which nodes its pods ask for', async () => {
+    const terms = [{ matchExpressions: [{ key: 'pool', operator: 'In', values: ['apps'] }] }]
+    const placed = (pod: object) => server.apply({ ...daemonSet, spec: { template: { spec: pod } } })
+    placed({})
+    expect(await read()).toMatchObject({ placement: { nodeSelector: {}, requiredTerms: undefined } })
+    placed({
+      nodeSelector: { 'kubernetes.io/os': 'linux' },
+      affinity: {
+        nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: terms } },
+      },
+    })
+    expect(await read()).toMatchObject({
+      placement: { nodeSelector: { 'kubernetes.io/os': 'linux' }, requiredTerms: terms },
+    })
+  })
+
   test('is not taken for absent because it could not be read', async () => {
     server.faults.fail({ status: 403, on: 'get' })
     await expect(read()).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' })
+  })
+})
+
+describe('the labels of a node', () => {
+  const read = () => createNodeLabelsReader({ connection: server.connection() }).read('node-1')
+
+  test('are what the API server says', async () => {
+    server.apply({ kind: 'Node', metadata: { name: 'node-1', labels: { pool: 'apps' } } })
+    expect(await read()).toEqual({ pool: 'apps' })
+  })
+
+  test('are not empty because they could not be read', async () => {
+    await expect(read()).rejects.toMatchObject({ code: 'CLUSTER_NOT_FOUND' })
+    server.faults.fail({ status: 403, on: 'get' })
+    await expect(read()).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN', retryable: false })
   })
 })
 
