@@ -110,8 +110,8 @@ const expectationShape = object(
 const faultShape = object(
   {
     sts: optional(
-      oneOf('throttled', 'down', 'slow', 'hang', 'rubbish'),
-      'STS answers Throttling, refuses connections, takes seconds, never answers, or answers rubbish.',
+      oneOf('throttled', 'down', 'slow', 'hang', 'rubbish', 'region-disabled'),
+      'STS answers Throttling, refuses connections, takes seconds, never answers, answers rubbish, or is switched off (say the region).',
     ),
     apiserver: optional(
       oneOf('down', 'watch-dropped', 'watch-stalled', 'expired', 'throttled', 'forbidden'),

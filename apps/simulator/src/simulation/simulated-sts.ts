@@ -5,7 +5,7 @@ import { toStsError } from '@kube2iam-ts/credential-broker/testing'
 import type { StsJudge } from '../aws/sts-judgement.ts'
 
 export interface StsFault {
-  readonly kind: 'throttled' | 'down' | 'slow' | 'hang' | 'rubbish'
+  readonly kind: 'throttled' | 'down' | 'slow' | 'hang' | 'rubbish' | 'region-disabled'
   /** The share of calls that have it. */
   readonly rate: number
   readonly latencyMs: number
@@ -147,6 +147,8 @@ function sdkErrorOf(kind: Exclude<StsFault['kind'], 'slow'>): Error {
       return sdkError('Throttling', 'Rate exceeded', 400)
     case 'rubbish':
       return sdkError('SyntaxError', 'the answer is no XML', 200)
+    case 'region-disabled':
+      return sdkError('RegionDisabledException', 'STS is not activated in this region for the account', 403)
     case 'down':
     case 'hang':
       return new Error('connect ECONNREFUSED')

@@ -110,4 +110,16 @@ export const MUTANTS: readonly Mutant[] = [
     ],
     caughtBy: '35-silent-watch-and-a-reused-address.yaml',
   },
+  {
+    name: 'broker: asks nobody else where STS is switched off',
+    breaks: 'an account’s setting for one region takes the credentials from every pod there',
+    edits: [
+      {
+        file: 'credential-broker/src/lib/adapt-grants.ts',
+        from: "region !== 'us-east-1' ? 'us-east-1' : undefined",
+        to: "region === 'us-east-1' ? 'us-east-1' : undefined",
+      },
+    ],
+    caughtBy: '36-sts-switched-off-in-the-region.yaml',
+  },
 ]
