@@ -101,13 +101,14 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
       expect(0.5 ** probes).toBeLessThan(1e-8)
     })
 
-    test('the base may read pods and namespaces and write events, and nothing else of the cluster', () => {
+    test('the base may read pods, namespaces and nodes and write events, and nothing else of the cluster', () => {
       const rules = of('base').rules.map(({ apiGroups, resources, verbs, resourceNames }) =>
         [apiGroups.join(), resources.join(), verbs.join(), resourceNames?.join() ?? ''].join(' '),
       )
       expect(rules.toSorted()).toEqual(
         [
           ' namespaces list,watch ',
+          ' nodes get ',
           ' pods list,watch ',
           'apps daemonsets get kube2iam',
           'events.k8s.io events create,patch ',
@@ -118,7 +119,6 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
     test.each([
       ['overlays/container-credentials', 'POST', '/apis/authentication.k8s.io/v1/tokenreviews'],
       ['overlays/startup-taint', 'PATCH', '/api/v1/nodes/node-a'],
-      ['overlays/startup-taint', 'GET', '/api/v1/nodes/node-a'],
       ['overlays/service-account-roles', 'GET', '/api/v1/serviceaccounts?watch=1'],
     ])('%s brings the right to %s %s, which the base does not have', (folder, method, path) => {
       const action = actionOf(method, path)!

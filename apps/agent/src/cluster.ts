@@ -9,6 +9,7 @@ import {
   createDaemonSetReader,
   createEventRecorder,
   createNamespaceFeed,
+  createNodeLabelsReader,
   createNodeTaints,
   createPodFeed,
   createServiceAccountFeed,
@@ -119,6 +120,7 @@ export async function connect(
     taints: createNodeTaints({ connection }),
     tokenReviewer: createTokenReviewer({ connection }),
     daemonSets: createDaemonSetReader({ connection }),
+    nodeLabels: createNodeLabelsReader({ connection }),
     close: () => connection.close(),
   }
 }

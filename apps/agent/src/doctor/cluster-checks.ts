@@ -81,6 +81,9 @@ function needsOf(settings: AgentSettings): readonly Need[] {
             name,
             for: '--iptables-cleanup=auto',
           },
+          ...(settings.nodeTaint === undefined
+            ? [{ verb: 'get', group: '', resource: 'nodes', for: '--iptables-cleanup=auto' }]
+            : []),
         ]),
   ]
 }

@@ -14,6 +14,7 @@ import type { ConfirmAddress, Feed } from '@kube2iam-ts/pod-registry'
 import type {
   DaemonSetReader,
   EventRecorder,
+  NodeLabelsReader,
   NodeTaints,
   TokenReviewer,
 } from '@kube2iam-ts/pod-registry/kubernetes'
@@ -36,6 +37,7 @@ export interface ClusterPort {
   readonly taints?: Pick<NodeTaints, 'remove'>
   readonly tokenReviewer?: TokenReviewer
   readonly daemonSets?: DaemonSetReader
+  readonly nodeLabels?: NodeLabelsReader
   close(): Promise<void>
 }
 

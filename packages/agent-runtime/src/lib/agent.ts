@@ -195,6 +195,8 @@ export function createAgent(deps: AgentDeps): Agent {
       cleanup: settings.iptablesCleanup,
       daemonset: settings.daemonset,
       daemonSets: cluster.daemonSets,
+      node: settings.node,
+      nodeLabels: cluster.nodeLabels,
     })
 
   // Whether all of that works.

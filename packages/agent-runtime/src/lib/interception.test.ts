@@ -9,6 +9,15 @@ import { createInterception, type InterceptionOptions } from './interception.ts'
 
 const denied = new CodedError('COMMAND_DENIED', 'ip may not be executed')
 type Answer = DaemonSetState | 'no-answer'
+type Labels = Readonly<Record<string, string>>
+
+/** A DaemonSet for the nodes of one pool. */
+const ofPool = (pool: string): DaemonSetState => ({
+  kind: 'present',
+  uid: 'd',
+  placement: { nodeSelector: { pool }, requiredTerms: undefined },
+})
+const forbidden = new CodedError('CLUSTER_FORBIDDEN', 'nodes may not be read')
 
 /** An interception whose rules and whose API server do as they are told, and which remembers what was asked of them. */
 function setUp(
@@ -38,9 +47,13 @@ function setUp(
       asked.push('stop')
     },
     setPods() {},
-    status: () => NEVER_LOOKED,
+    status: () => ({ ...NEVER_LOOKED, state: world.state }),
   }
-  const world = { daemonSet }
+  const world: { daemonSet: Answer; labels: Labels | Error | undefined; state: CaptureStatus['state'] } = {
+    daemonSet,
+    labels: { pool: 'apps' },
+    state: 'in-place',
+  }
   const interception = createInterception({
     capture,
     registry: { pods: () => [].values(), onChange: () => () => {} },
@@ -55,6 +68,13 @@ function setUp(
         if (world.daemonSet === 'no-answer')
           throw new CodedError('CLUSTER_UNREACHABLE', 'no answer', { retryable: true })
         return world.daemonSet
+      },
+    },
+    node: 'node-1',
+    nodeLabels: {
+      async read() {
+        if (world.labels instanceof Error) throw world.labels
+        return world.labels
       },
     },
     ...options,
@@ -127,6 +147,82 @@ test('one that is being deleted is evidence enough', async () => {
   it.world.daemonSet = { kind: 'deleting', uid: 'd' }
   await it.stop()
   expect(it.asked).toEqual(['start', 'remove'])
+})
+
+test('the rules go where the DaemonSet chose this node at start, and chooses it no more', async () => {
+  const moved = setUp({}, ofPool('apps'))
+  await moved.start()
+  moved.world.daemonSet = ofPool('others')
+  await moved.stop()
+  expect(moved.asked).toEqual(['start', 'remove'])
+  expect(moved.told('interception-removed')).toMatchObject([{ why: expect.stringContaining('node-1') }])
+
+  const relabelled = setUp({}, ofPool('apps'))
+  await relabelled.start()
+  relabelled.world.labels = { pool: 'others' }
+  await relabelled.stop()
+  expect(relabelled.asked).toEqual(['start', 'remove'])
+})
+
+test.each<[string, (it: ReturnType<typeof setUp>) => void]>([
+  ['the node is still chosen', () => {}],
+  ['the node may not be read', (it) => void (it.world.labels = forbidden)],
+  ['the node shows no labels', (it) => void (it.world.labels = undefined)],
+  [
+    'the template has a condition that is not known',
+    (it) => {
+      const requiredTerms = [{ matchExpressions: [{ key: 'pool', operator: 'Like', values: ['x'] }] }]
+      it.world.daemonSet = { kind: 'present', uid: 'd', placement: { nodeSelector: {}, requiredTerms } }
+    },
+  ],
+  ['no template is shown', (it) => void (it.world.daemonSet = { kind: 'present', uid: 'd' })],
+  [
+    'another agent has its rules in place by then',
+    (it) => {
+      it.world.daemonSet = ofPool('others')
+      it.world.state = 'yielded'
+    },
+  ],
+])('they stay where %s', async (_, change) => {
+  const it = setUp({}, ofPool('apps'))
+  await it.start()
+  change(it)
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'stop'])
+})
+
+test('they stay where the DaemonSet never chose this node: --daemonset may name the wrong one', async () => {
+  const wrong = setUp({}, ofPool('others'))
+  await wrong.start()
+  await wrong.stop()
+  expect(wrong.asked).toEqual(['start', 'stop'])
+  expect(wrong.told('interception-stays')).toMatchObject([{ why: expect.stringContaining('never seen') }])
+  expect(wrong.told('unwise')).toMatchObject([{ setting: '--daemonset' }])
+})
+
+test('a node that may not be read is told at start, and only an uninstall takes the rules away', async () => {
+  const it = setUp({}, ofPool('apps'))
+  it.world.labels = forbidden
+  await it.start()
+  expect(it.told('unwise')).toMatchObject([{ why: expect.stringContaining('nodes may not be read') }])
+  it.world.labels = { pool: 'others' }
+  it.world.daemonSet = { kind: 'absent' }
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'remove'])
+})
+
+test('no node is read for a DaemonSet that chooses every node', async () => {
+  const everywhere: DaemonSetState = {
+    kind: 'present',
+    uid: 'd',
+    placement: { nodeSelector: {}, requiredTerms: undefined },
+  }
+  const it = setUp({}, everywhere)
+  it.world.labels = forbidden
+  await it.start()
+  expect(it.told('unwise')).toEqual([])
+  await it.stop()
+  expect(it.asked).toEqual(['start', 'stop'])
 })
 
 test('who has not put rules in place removes none: another agent of the node may have', async () => {

@@ -1,9 +1,10 @@
 import { type Clock, createBackoff, isCoded, type Random, type Report } from '@kube2iam-ts/core'
 import { holdsAddresses, type PodRegistry } from '@kube2iam-ts/pod-registry'
-import type { DaemonSetReader } from '@kube2iam-ts/pod-registry/kubernetes'
+import type { DaemonSetReader, NodeLabelsReader } from '@kube2iam-ts/pod-registry/kubernetes'
 import type { CapturePort } from './agent-deps.ts'
 import type { AgentEvent } from './agent-events.ts'
 import type { HealthPart } from './health.ts'
+import { createOwnDaemonSet, type OwnDaemonSet } from './own-daemon-set.ts'
 
 export interface InterceptionOptions {
   readonly capture: CapturePort
@@ -17,6 +18,9 @@ export interface InterceptionOptions {
   /** The agent's own DaemonSet as namespace/name, and who can say whether it still exists. */
   readonly daemonset: string | undefined
   readonly daemonSets: DaemonSetReader | undefined
+  /** This node, and who can say its labels: by them the DaemonSet chooses its nodes. */
+  readonly node: string | undefined
+  readonly nodeLabels: NodeLabelsReader | undefined
 }
 
 /** The rules, from the agent's start to its end. */
@@ -37,8 +41,7 @@ export function createInterception(options: InterceptionOptions): Interception {
   const { capture, registry, clock, random, report } = options
   let handOver: (() => void) | undefined
   let isStarted = false
-  /** Whether the DaemonSet was there once: only then is its absence an uninstall, and not a name that is wrong. */
-  let wasSeen = false
+  const own = createOwnDaemonSet(options)
 
   const unlisten = registry.onChange((change) => {
     if (change.kind !== 'bound' && change.kind !== 'gone') return
@@ -81,24 +84,23 @@ export function createInterception(options: InterceptionOptions): Interception {
     }
   }
 
-  /** Asks until somebody can say whether the DaemonSet is there. */
+  /** Asks until somebody can say whether the DaemonSet is there, and meant for this node. */
   async function seeDaemonSet(signal: AbortSignal): Promise<void> {
-    const { cleanup, daemonset, daemonSets } = options
-    if (cleanup !== 'auto' || daemonset === undefined || daemonSets === undefined) return
+    if (options.cleanup !== 'auto' || own === undefined) return
     const backoff = createBackoff({ clock, random, baseMs: 1_000, maxMs: 300_000 })
-    const unwise = (why: string): void =>
-      report({ kind: 'unwise', setting: '--daemonset', why: `${why}, so the redirection stays when it goes` })
     for (;;) {
       try {
-        const { kind } = await readDaemonSet(daemonSets, daemonset, signal)
-        if (kind === 'absent') unwise(`there is no DaemonSet ${daemonset}`)
-        wasSeen = kind !== 'absent'
+        const doubt = await own.see(signal)
+        if (doubt !== undefined) report({ kind: 'unwise', setting: '--daemonset', why: doubt })
         return
       } catch (error) {
         signal.throwIfAborted()
         if (!isCoded(error)) throw error
         // A permission that is missing is given once the warning was read, and perhaps not before the next start.
-        if (!error.retryable) return unwise(`DaemonSet ${daemonset} cannot be read (${error.message})`)
+        if (!error.retryable) {
+          const why = `DaemonSet ${own.name} cannot be read (${error.message}), so the redirection stays when it goes`
+          return report({ kind: 'unwise', setting: '--daemonset', why })
+        }
       }
       await backoff.wait(signal)
     }
@@ -125,7 +127,7 @@ export function createInterception(options: InterceptionOptions): Interception {
       unlisten()
       handOver?.()
       const { remove, why } = isStarted
-        ? await whetherToRemove(options, () => wasSeen)
+        ? await whetherToRemove(options, own)
         : { remove: false, why: 'this agent has put none in place, and another may have' }
       if (!remove) {
         await capture.stop()
@@ -144,33 +146,29 @@ export function createInterception(options: InterceptionOptions): Interception {
 
 /** In doubt the rules stay: without them pods would reach the role of the node. */
 async function whetherToRemove(
-  options: InterceptionOptions,
-  wasSeen: () => boolean,
+  { cleanup, clock, capture }: InterceptionOptions,
+  own: OwnDaemonSet | undefined,
 ): Promise<{ remove: boolean; why: string }> {
-  const { cleanup, daemonset, daemonSets, clock } = options
   if (cleanup !== 'auto') return { remove: cleanup === 'always', why: `--iptables-cleanup=${cleanup}` }
-  if (daemonset === undefined || daemonSets === undefined) {
-    return { remove: false, why: 'no --daemonset says which one would have to be gone' }
-  }
+  if (own === undefined) return { remove: false, why: 'no --daemonset says which one would have to be gone' }
   const late = new AbortController()
   const cancel = clock.after(ASK_MS, () => late.abort())
   try {
-    const { kind } = await readDaemonSet(daemonSets, daemonset, late.signal)
-    if (kind === 'present') return { remove: false, why: `DaemonSet ${daemonset} is still there` }
-    if (kind === 'deleting' || wasSeen()) return { remove: true, why: `DaemonSet ${daemonset} is ${kind}` }
-    const why = `whether the agent is uninstalled cannot be told: DaemonSet ${daemonset} was never seen`
-    return { remove: false, why }
+    const { fate, why } = await own.ask(late.signal)
+    // A node that goes from one DaemonSet to another has the other's agent already.
+    if (fate === 'elsewhere' && capture.status().state === 'yielded') {
+      return { remove: false, why: `${why}, and another agent has its rules in place` }
+    }
+    return { remove: fate !== 'stays', why }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    return { remove: false, why: `whether DaemonSet ${daemonset} is still there cannot be told: ${reason}` }
+    return {
+      remove: false,
+      why: `whether DaemonSet ${own.name} still wants this node cannot be told: ${reason}`,
+    }
   } finally {
     cancel()
   }
-}
-
-function readDaemonSet(reader: DaemonSetReader, daemonset: string, signal: AbortSignal) {
-  const [namespace = '', name = ''] = daemonset.split('/')
-  return reader.read(namespace, name, signal)
 }
 
 function rulesState(capture: CapturePort) {

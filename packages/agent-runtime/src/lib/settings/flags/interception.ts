@@ -52,13 +52,13 @@ export const interceptionFlags = {
     name: 'iptables-cleanup',
     kind: toggleOr({ true: 'always', false: 'never' }, 'auto', 'always', 'never'),
     default: 'auto',
-    doc: "Whether stopping removes the rules: auto only when the DaemonSet itself is being deleted; always and never as they say. Without the rules pods reach the node's role.",
+    doc: "Whether stopping removes the rules: auto only when the DaemonSet itself is being deleted, or its node selector or required node affinity clearly does not choose this node any more; always and never as they say. Without the rules pods reach the node's role.",
   }),
   daemonset: flag({
     name: 'daemonset',
     kind: optional(name('a DaemonSet', /^[a-z0-9.-]+\/[a-z0-9.-]+$/, 'kube-system/kube2iam')),
     default: '',
-    doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted: it must have been there once since the agent started. Unset: the rules stay.",
+    doc: "The agent's own DaemonSet, as namespace/name, by which --iptables-cleanup=auto tells being uninstalled from being restarted: it must have been there once since the agent started, and have chosen this node then to be missed when it does not any more, which takes reading the node. Unset: the rules stay.",
     example: 'kube-system/kube2iam',
   }),
   podCidrs: flag({
