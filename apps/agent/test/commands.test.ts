@@ -136,6 +136,13 @@ describe('doctor', () => {
     expect(of('metadata-tokens')).toMatchObject([
       { severity: 'warning', remedy: expect.stringContaining('hop-limit') },
     ])
+    expect(of('hop-limit')).toMatchObject([
+      {
+        severity: 'unknown',
+        message: expect.stringContaining('not measured'),
+        remedy: expect.stringContaining('--http-put-response-hop-limit 1'),
+      },
+    ])
     expect(code).toBe(1)
     const dry = world.sts.calls.filter(({ action }) => action === 'AssumeRole')
     expect(dry.length).toBeGreaterThan(0)
@@ -150,6 +157,6 @@ describe('doctor', () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     const { stdout: text } = await runProgram(['doctor', ...args()], world.env)
     expect(text).toMatch(/^ok {7}api-server/m)
-    expect(text).toMatch(/^ +remedy: /m)
+    expect(text).toMatch(/^unknown {2}hop-limit .*\n +remedy: .*HttpPutResponseHopLimit/m)
   })
 })

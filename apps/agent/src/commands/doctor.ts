@@ -8,15 +8,18 @@ import type { Finding } from '../doctor/finding.ts'
 import { checkInterception, checkRollOut } from '../doctor/node-checks.ts'
 import { type CommandInput, say, sayJson, settingsOf } from './command.ts'
 
-/** Exit status by the worst finding: 0 all is well, 3 warnings only, 1 something is broken. */
-const STATUS = { ok: 0, warning: 3, error: 1 } as const
+/**
+ * Exit status by the worst finding: 0 all is well, 3 warnings only, 1 something is broken. What can never be told from
+ * here is no reason for a 3 that never goes away.
+ */
+const STATUS = { ok: 0, unknown: 0, warning: 3, error: 1 } as const
 
 /** Looks at everything that stands between the pods of this node and their credentials. Changes nothing. */
 export async function doctor({ json, ...input }: CommandInput & { readonly json: boolean }): Promise<number> {
   const settings = await settingsOf(input)
   const findings = await examine(settings, input)
   await (json ? sayJson(findings) : say(findings.map(print).join('')))
-  const worst = (['error', 'warning', 'ok'] as const).find((severity) =>
+  const worst = (['error', 'warning', 'unknown', 'ok'] as const).find((severity) =>
     findings.some((finding) => finding.severity === severity),
   )
   return STATUS[worst ?? 'ok']
@@ -37,7 +40,7 @@ async function examine(settings: AgentSettings, { environment }: CommandInput): 
   }
 }
 
-const MARKS = { ok: 'ok     ', warning: 'warning', error: 'error  ' } as const
+const MARKS = { ok: 'ok     ', unknown: 'unknown', warning: 'warning', error: 'error  ' } as const
 
 function print({ severity, check, message, remedy }: Finding): string {
   const line = `${MARKS[severity]}  ${check.padEnd(16)}  ${message}\n`

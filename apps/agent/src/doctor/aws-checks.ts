@@ -12,7 +12,7 @@ import type { Upstream } from '@kube2iam-ts/metadata-emulator'
 import { createInstanceMetadata } from '@kube2iam-ts/metadata-emulator/node'
 import { createSts } from '../sts.ts'
 import { type Environment, metadataOrigin } from '../wire.ts'
-import { broken, doubtful, type Finding, fine, reasonOf } from './finding.ts'
+import { broken, doubtful, type Finding, fine, reasonOf, untold } from './finding.ts'
 
 export interface AwsCheckOptions {
   readonly settings: AgentSettings
@@ -48,7 +48,7 @@ export async function checkAws(options: AwsCheckOptions): Promise<readonly Findi
   })
   const signal = AbortSignal.timeout(30_000)
   try {
-    const findings = [await checkMetadata(upstream, origin, signal), await checkTokens(origin, signal)]
+    const findings = [await checkMetadata(upstream, origin, signal), ...(await checkTokens(origin, signal))]
     await sts.warmUp(signal)
     const known = told.find((event) => event.kind === 'node-identified')
     if (known?.kind !== 'node-identified') {
@@ -99,25 +99,34 @@ async function checkMetadata(upstream: Upstream, origin: string, signal: AbortSi
   }
 }
 
+const HARDEN =
+  'aws ec2 modify-instance-metadata-options --instance-id … --http-tokens required --http-put-response-hop-limit 1'
+
 /**
- * Where the node's service answers without a token, whatever reaches it gets the node's role by one plain GET. Its
- * hop limit cannot be seen from the node itself, where every limit is enough; pods that bypass the rules are stopped
- * by a limit of 1.
+ * Pods that bypass the rules are stopped by a limit of 1 (docs.aws.amazon.com/AWSEC2/latest/UserGuide/
+ * configuring-instance-metadata-options.html). The metadata does not hold it, every limit is enough for the node
+ * itself, and the TTL that the answer with the token comes with is not shown to the socket that reads it. A try from
+ * where pods are would meet the agent's rules. EC2 itself can say, and the agent has no permission to ask it.
  */
-async function checkTokens(origin: string, signal: AbortSignal): Promise<Finding> {
-  const remedy =
-    'aws ec2 modify-instance-metadata-options --http-tokens required --http-put-response-hop-limit 1'
+const HOP_LIMIT: Finding = untold(
+  'hop-limit',
+  "not measured: neither the node's metadata service nor a plain connection to it shows its hop limit",
+  `see HttpPutResponseHopLimit in aws ec2 describe-instances --query 'Reservations[].Instances[].MetadataOptions', and set it to 1, where all that needs the node's role uses the host's network: ${HARDEN}`,
+)
+
+/** Where the node's service answers without a token, whatever reaches it gets the node's role by one plain GET. */
+async function checkTokens(origin: string, signal: AbortSignal): Promise<readonly Finding[]> {
+  const check = 'metadata-tokens'
   try {
     const answer = await fetch(`${origin}/latest/meta-data/`, { signal, redirect: 'manual' })
     await answer.arrayBuffer()
-    return answer.status === 200
-      ? doubtful('metadata-tokens', "the node's metadata service answers without a token", remedy)
-      : fine(
-          'metadata-tokens',
-          "the node's metadata service insists on tokens; see that its hop limit is 1, too",
-        )
+    const finding =
+      answer.status === 200
+        ? doubtful(check, "the node's metadata service answers without a token", HARDEN)
+        : fine(check, "the node's metadata service insists on tokens")
+    return [finding, HOP_LIMIT]
   } catch {
-    return fine('metadata-tokens', 'there is no metadata service to protect')
+    return [fine(check, 'there is no metadata service to protect')]
   }
 }
 

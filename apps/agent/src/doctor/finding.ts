@@ -2,12 +2,19 @@
 export interface Finding {
   /** Stable name of the check. */
   readonly check: string
-  readonly severity: 'ok' | 'warning' | 'error'
+  /** `unknown`: what cannot be told from here, and has to be looked up elsewhere. */
+  readonly severity: 'ok' | 'unknown' | 'warning' | 'error'
   readonly message: string
   readonly remedy?: string
 }
 
 export const fine = (check: string, message: string): Finding => ({ check, severity: 'ok', message })
+export const untold = (check: string, message: string, remedy: string): Finding => ({
+  check,
+  severity: 'unknown',
+  message,
+  remedy,
+})
 export const doubtful = (check: string, message: string, remedy: string): Finding => ({
   check,
   severity: 'warning',
