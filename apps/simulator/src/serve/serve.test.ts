@@ -82,10 +82,11 @@ test('the container-credentials protocol works with the exported URI and token',
 })
 
 test('the page shows pods, sessions and requests, escaped, and nobody else’s page may use it', async () => {
+  // The agent writes its log by the block: a request is on the page a moment after its answer.
+  await expect.poll(async () => (await get(page, '127.0.0.1')).body).toContain('role-list')
   const { body } = await get(page, '127.0.0.1')
   expect(body).toContain('my &#60;app&#62; &#38; its world')
   expect(body).toContain('arn:aws:iam::123456789012:role/mine')
-  expect(body).toContain('role-list')
   expect(body).not.toContain('<app>')
   expect((await get(page, '127.0.0.1', { host: 'rebound.example' })).status).toBe(403)
   const forged = await fetch(`${page}faults`, {
