@@ -49,7 +49,15 @@ export function asFailure(error: unknown, otherwise: FeedErrorCode): FeedFailure
 
 /** The failure of a request of which nothing was heard. */
 export const silence = (code: FeedErrorCode, path: string, ms: number, cause: unknown): FeedFailure =>
-  new CodedError(code, `nothing was heard of ${path} for ${ms} ms`, { retryable: true, cause })
+  new CodedError(code, `nothing was heard of ${path} for ${ms} ms`, {
+    retryable: true,
+    cause,
+    detail: { silentMs: ms },
+  })
+
+/** Whether the request was given up because nothing was heard of it. */
+export const wasSilent = (failure: FeedFailure | undefined): boolean =>
+  failure?.detail['silentMs'] !== undefined
 
 /** The longest that a server may send us away for. */
 const LONGEST_RETRY_AFTER_SECONDS = 300

@@ -1,7 +1,7 @@
 import { createBackoff, type Random } from '@kube2iam-ts/core'
 import { type CollectionOptions, createCollection, type Watched } from './collection.ts'
 import type { Feed, FeedEvent } from './feed.ts'
-import { asFailure, type FeedFailure, retryAfterMs } from './feed-failures.ts'
+import { asFailure, type FeedFailure, retryAfterMs, wasSilent } from './feed-failures.ts'
 
 export interface KubernetesFeedOptions<Item>
   extends Omit<CollectionOptions<Item>, 'listSilenceMs' | 'watchSilenceMs'> {
@@ -96,7 +96,11 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
         // Pages that expire under way would expire again; in one answer they cannot (client-go does the same).
         if (version === undefined) pages = 0
         version = undefined
-      } else if (backoff.attempts >= RELIST_AFTER_FAILURES) version = undefined
+      } else if (wasSilent(failure) || backoff.attempts >= RELIST_AFTER_FAILURES) {
+        // A server or proxy that let one watch fall silent may accept the next and be as silent there; a list is an
+        // answer or a failure.
+        version = undefined
+      }
       try {
         await backoff.wait(signal, retryAfterMs(failure))
       } catch {
