@@ -3,9 +3,9 @@
 import { createServer } from 'node:http'
 import { parseRoleArn, type Report, Secret, systemClock } from '@kube2iam-ts/core'
 import {
+  type CredentialService,
   createEmulator,
   createMemoryTokenKeys,
-  type CredentialService,
   type EmulatorEvent,
 } from '@kube2iam-ts/metadata-emulator'
 import { listen } from '@kube2iam-ts/metadata-emulator/node'

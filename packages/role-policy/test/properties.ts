@@ -1,6 +1,7 @@
 // Properties that the quick tests run some hundred times and the long run some hundred thousand times.
+
+import { type PodIdentity, parseBaseArn, parseRoleArn } from '@kube2iam-ts/core'
 import { aPod } from '@kube2iam-ts/core/testing'
-import { parseBaseArn, parseRoleArn, type PodIdentity } from '@kube2iam-ts/core'
 import * as fc from 'fast-check'
 import { compileGlob } from '../src/lib/glob.ts'
 import type { PatternEngine } from '../src/lib/pattern-engine.ts'

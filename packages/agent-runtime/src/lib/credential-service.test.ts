@@ -1,11 +1,11 @@
-import { parseBaseArn, parseIpAddress, type PodIdentity, Secret } from '@kube2iam-ts/core'
+import { type PodIdentity, parseBaseArn, parseIpAddress, Secret } from '@kube2iam-ts/core'
 import { aNamespace, aPod, collectReports, createFakeClock } from '@kube2iam-ts/core/testing'
 import type { Broker, BrokerAnswer } from '@kube2iam-ts/credential-broker'
 import type { Lookup } from '@kube2iam-ts/pod-registry'
 import { createPolicy } from '@kube2iam-ts/role-policy'
 import { expect, test } from 'vitest'
 import { createChanges } from './changes.ts'
-import { createCredentialService, type CredentialServiceEvent } from './credential-service.ts'
+import { type CredentialServiceEvent, createCredentialService } from './credential-service.ts'
 
 const ADDRESS = parseIpAddress('10.4.0.7')
 const ROLE = 'arn:aws:iam::123456789012:role/web'

@@ -10,8 +10,8 @@ import type { Broker, BrokerAnswer, SessionOwner } from '@kube2iam-ts/credential
 import type {
   Caller,
   CallerAnswer,
-  CredentialsAnswer,
   CredentialService,
+  CredentialsAnswer,
   Patience,
   RefusalCode,
   Refused,

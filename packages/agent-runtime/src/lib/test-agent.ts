@@ -1,8 +1,8 @@
 import {
   type IpAddress,
   type NamespaceRecord,
-  parseIpAddress,
   type PodIdentity,
+  parseIpAddress,
   type ServiceAccountRecord,
 } from '@kube2iam-ts/core'
 import { createFakeClock, createSeededRandom, type FakeClock } from '@kube2iam-ts/core/testing'
@@ -13,9 +13,9 @@ import { createMemoryTokenKeys, type Handler } from '@kube2iam-ts/metadata-emula
 import { createFakeInstance, type FakeInstance } from '@kube2iam-ts/metadata-emulator/testing'
 import type { DaemonSetState, EventNote, TokenIdentity } from '@kube2iam-ts/pod-registry/kubernetes'
 import { createScriptedFeed, type ScriptedFeed } from '@kube2iam-ts/pod-registry/testing'
+import type { PolicyRule } from '@kube2iam-ts/role-policy'
 import { Registry } from 'prom-client'
 import { type Agent, createAgent } from './agent.ts'
-import type { PolicyRule } from '@kube2iam-ts/role-policy'
 import { explainProblems } from './settings/problem.ts'
 import { parseSettings } from './settings/settings.ts'
 import type { AuditRecord } from './telemetry/audit.ts'

@@ -1,7 +1,7 @@
 import type { AssumeRoleCommandInput, AssumeRoleCommandOutput } from '@aws-sdk/client-sts'
 import { type Clock, CodedError, type Grant, Secret } from '@kube2iam-ts/core'
-import type { StsConnection } from './sts-connection.ts'
 import type { NodeCredentials } from './node-credentials.ts'
+import type { StsConnection } from './sts-connection.ts'
 import type { IssuedSession } from './token-service.ts'
 
 export interface AssumeRoleCall {

@@ -1,6 +1,6 @@
 import type { SessionOwner } from './broker-port.ts'
-import type { CircuitState } from './circuit-breaker.ts'
 import type { Urgency } from './call-queue.ts'
+import type { CircuitState } from './circuit-breaker.ts'
 import type { FailureCode } from './sts-calls.ts'
 
 /** What every event about one session says. No secrets. */

@@ -1,10 +1,10 @@
 import {
+  assumedRoleArn,
   type Clock,
   CodedError,
   type Grant,
   type Random,
   Secret,
-  assumedRoleArn,
   systemClock,
 } from '@kube2iam-ts/core'
 import type { IssuedSession, TokenService, TokenServiceErrorCode } from './token-service.ts'

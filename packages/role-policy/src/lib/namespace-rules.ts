@@ -1,9 +1,9 @@
-import { parseGlobPattern, parseRegexpPattern, type RolePattern } from './role-pattern.ts'
 import type { BaseArn } from '@kube2iam-ts/core'
+import { createBoundedCache } from './bounded-cache.ts'
 import type { PatternEngine } from './pattern-engine.ts'
 import { createPatternSet, type PatternSet } from './pattern-set.ts'
+import { parseGlobPattern, parseRegexpPattern, type RolePattern } from './role-pattern.ts'
 import type { PatternFormat } from './settings.ts'
-import { createBoundedCache } from './bounded-cache.ts'
 
 /** What a namespace's annotation says. */
 export type NamespaceRules =

@@ -1,6 +1,6 @@
-import { chooseRole, isOwnRole } from './choose-role.ts'
 import { checkNamespace, checkRules } from './check-role.ts'
 import { checkSettings } from './check-settings.ts'
+import { chooseRole, isOwnRole } from './choose-role.ts'
 import { type Context, isStop, type SessionContext } from './context.ts'
 import type { Decision, DecisionInput, Explanation } from './decision.ts'
 import { createNamespaceRuleReader } from './namespace-rules.ts'

@@ -1,5 +1,5 @@
-import { quote } from './refuse.ts'
 import type { Decision, ExplainedRule, Explanation } from './decision.ts'
+import { quote } from './refuse.ts'
 
 const MARKS: Record<ExplainedRule['outcome'], string> = {
   chosen: '=',

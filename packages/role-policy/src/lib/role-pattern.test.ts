@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { globPatternsAgree, globsNoLooserThanKube2iam, regexpPatternsAgree } from '../../test/properties.ts'
 import { loadPatternEngine, type PatternEngine } from './pattern-engine.ts'
-import { parseGlobPattern, parseRegexpPattern, type ParsedPattern } from './role-pattern.ts'
+import { type ParsedPattern, parseGlobPattern, parseRegexpPattern } from './role-pattern.ts'
 
 const base = parseBaseArn('arn:aws:iam::123456789012:role/')
 const here = (name: string) => parseRoleArn(`arn:aws:iam::123456789012:role/${name}`)

@@ -1,4 +1,4 @@
-import { grantKey, type Grant, parseBaseArn, type PodIdentity } from '@kube2iam-ts/core'
+import { type Grant, grantKey, type PodIdentity, parseBaseArn } from '@kube2iam-ts/core'
 import { aNamespace, aPod } from '@kube2iam-ts/core/testing'
 import { describe, expect, test } from 'vitest'
 import type { Decision } from './decision.ts'
