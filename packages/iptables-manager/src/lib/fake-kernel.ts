@@ -167,14 +167,17 @@ function walk(
   chains: ReadonlyMap<string, FakeRule[]>,
   name: string,
   packet: FakePacket,
+  above: readonly string[] = [],
 ): Rule['target'] | undefined {
   for (const stored of chains.get(name) ?? []) {
     if (!matches(stored.rule, packet)) continue
+    // The kernel takes no rule that closes a loop (ELOOP), so a packet never goes round one.
+    if (stored.rule.target.kind === 'jump' && [...above, name].includes(stored.rule.target.chain)) continue
     stored.packets += 1
     const { target } = stored.rule
     if (target.kind === 'return') return undefined
     if (target.kind === 'jump') {
-      const verdict = walk(chains, target.chain, packet)
+      const verdict = walk(chains, target.chain, packet, [...above, name])
       if (verdict !== undefined) return verdict
     } else if (target.kind !== 'other') return target
   }
