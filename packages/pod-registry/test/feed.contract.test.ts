@@ -21,7 +21,7 @@ feedContract('scripted', async (pods) => {
     },
     bookmark: () => feed.progress(),
     loseTouch: async () => feed.stale(),
-    forget: () => feed.snapshot(...now.values()),
+    forget: async () => feed.snapshot(...now.values()),
     close: async () => {},
   }
 })
@@ -58,10 +58,13 @@ for (const tls of [false, true]) {
       remove: (pod) => server.delete('Pod', pod.namespace, pod.name),
       bookmark: () => {},
       async loseTouch() {
-        await expect.poll(() => server.watches, { interval: 2 }).toBe(1)
+        await watching(server)
         server.faults.dropWatches()
       },
-      forget: () => server.faults.expireWatches(),
+      async forget() {
+        await watching(server)
+        server.faults.expireWatches()
+      },
       async close() {
         await connection.close()
         await server.close()
@@ -69,3 +72,7 @@ for (const tls of [false, true]) {
     }
   })
 }
+
+/** Both faults are of watches that are open: before the first list has led to one, they would do nothing. */
+const watching = (server: FakeApiServer): Promise<void> =>
+  expect.poll(() => server.watches, { interval: 2 }).toBe(1)

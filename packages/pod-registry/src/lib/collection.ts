@@ -47,6 +47,12 @@ const METADATA = ['PartialObjectMetadataList', 'PartialObjectMetadata']
   .map((kind) => `application/json;as=${kind};g=meta.k8s.io;v=v1`)
   .join(',')
 
+/** How far a watch has come, and whether a bookmark alone says so: then the event of that version was not read. */
+interface Reached {
+  readonly version: string
+  readonly byBookmark: boolean
+}
+
 interface WatchLine {
   readonly type?: string
   readonly object?: StatusJson & { readonly metadata?: { readonly resourceVersion?: string } }
@@ -100,11 +106,13 @@ export function createCollection<Item>(options: CollectionOptions<Item>): Collec
         const response = await connection.request(get(query, deadMan.signal))
         if (response.status !== 200) throw await refused(response, 'FEED_WATCH_FAILED')
         yield { type: 'open', version: from }
-        let version = from
+        let last: Reached = { version: from, byBookmark: false }
         for await (const line of watchLines(deadMan.watched(response.body))) {
-          const said = read(line as WatchLine, version)
+          const said = read(line as WatchLine, last)
           if (said === undefined) continue
-          version = said.version
+          if (said.version !== last.version) {
+            last = { version: said.version, byBookmark: said.type === 'bookmark' }
+          }
           yield said
         }
       } catch (error) {
@@ -116,15 +124,15 @@ export function createCollection<Item>(options: CollectionOptions<Item>): Collec
   }
 
   /** One line as what it means after `version`; `undefined` of a repetition. */
-  function read({ type, object }: WatchLine, version: string): Watched<Item> | undefined {
+  function read({ type, object }: WatchLine, { version, byBookmark }: Reached): Watched<Item> | undefined {
     if (type === 'ERROR') throw failureOf(object?.code ?? 0, object, 'FEED_WATCH_FAILED')
     const next = object?.metadata?.resourceVersion
     if (next === undefined || next === '') throw unreadable('carries no resourceVersion')
     if (type === 'BOOKMARK') return { type: 'bookmark', version: isNewer(next, version) ? next : version }
-    if (next === version) return undefined
-    // An older version: the stream is out of order, and what it still holds back may undo what it said. Only a list
-    // says how things are.
-    if (olderThan(next, version)) {
+    if (next === version && !byBookmark) return undefined
+    // An older version, or one that a bookmark said was sent already: the stream is out of order, and what it still
+    // holds back may undo what it said. Only a list says how things are.
+    if (next === version || olderThan(next, version)) {
       throw new CodedError('FEED_EXPIRED', `the watch of ${path} is out of order`, { retryable: true })
     }
     const item = reduce(object)

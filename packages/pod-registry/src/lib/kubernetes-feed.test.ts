@@ -223,6 +223,32 @@ test('events out of order end the watch: only a list says how things are', async
   expect(said).toEqual(['snapshot a', 'upsert b', 'stale FEED_EXPIRED', 'snapshot b'])
 })
 
+test('an event that comes after a bookmark of its version was overtaken: a list says what else was', async () => {
+  server.apply(pod('a', '10.0.0.1'))
+  const connection = server.connection()
+  const lines = [
+    { type: 'BOOKMARK', object: { metadata: { resourceVersion: '900' } } },
+    { type: 'ADDED', object: { ...pod('b', '10.0.0.2'), metadata: { name: 'b', resourceVersion: '900' } } },
+  ]
+  const overtaken: typeof connection = {
+    ...connection,
+    async request(request) {
+      if (!request.path.includes('watch=true') || lines.length === 0) return connection.request(request)
+      const text = lines.splice(0).map((line) => `${JSON.stringify(line)}\n`)
+      return {
+        status: 200,
+        headers: {},
+        body: (async function* () {
+          yield Buffer.from(text.join(''))
+        })(),
+      }
+    },
+  }
+  const said = await follow({ connection: overtaken })
+  await clock.advance(5000)
+  expect(said).toEqual(['snapshot a', 'progress', 'stale FEED_EXPIRED', 'snapshot a'])
+})
+
 test('a refused token is told as forbidden and tried again', async () => {
   server.faults.expiredToken = true
   const said = await follow()

@@ -121,6 +121,9 @@ export function createWatchStreams({
       },
     }
     const bookmark = (): void => {
+      // A bookmark says that everything up to it was sent. A stream out of order may not make it lie: nobody could
+      // find out what it had skipped.
+      releaseHeld()
       if (!faults.noBookmarks) queue.push(bookmarkLine(resource, store.version, view))
       rouse()
     }
