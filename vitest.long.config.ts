@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['packages/*/test/long/**/*.long.ts', 'apps/*/test/long/**/*.long.ts'],
-    setupFiles: ['scripts/test-guard.ts'],
+    setupFiles: ['scripts/test-guard.ts', 'scripts/test-seed.ts'],
     testTimeout: 15 * 60_000,
     hookTimeout: 60_000,
     fileParallelism: true,

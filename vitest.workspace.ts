@@ -15,7 +15,9 @@ export default defineConfig({
         name,
         root,
         include: ['src/**/*.test.ts', 'test/**/*.test.ts', ...(name === 'scripts' ? ['*.test.ts'] : [])],
-        setupFiles: [new URL('scripts/test-guard.ts', import.meta.url).pathname],
+        setupFiles: ['test-guard', 'test-seed'].map(
+          (name) => new URL(`scripts/${name}.ts`, import.meta.url).pathname,
+        ),
         environment: 'node',
         // Tests move time and never sleep; these bounds only end what hangs, also on a machine that is busy.
         testTimeout: 30_000,
