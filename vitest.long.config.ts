@@ -7,6 +7,7 @@ export default defineConfig({
     setupFiles: ['scripts/test-guard.ts', 'scripts/test-seed.ts'],
     testTimeout: 15 * 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 15_000 } },
     fileParallelism: true,
     maxWorkers: 2,
   },

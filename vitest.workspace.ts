@@ -22,6 +22,7 @@ export default defineConfig({
         // Tests move time and never sleep; these bounds only end what hangs, also on a machine that is busy.
         testTimeout: 30_000,
         hookTimeout: 60_000,
+        expect: { poll: { timeout: 15_000 } },
         restoreMocks: true,
       },
     })),

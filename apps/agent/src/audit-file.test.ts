@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { AuditRecord, LogFields } from '@kube2iam-ts/agent-runtime'
 import { createFakeClock } from '@kube2iam-ts/core/testing'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createAuditFile } from './audit-file.ts'
 
 let directory: string
@@ -43,7 +43,7 @@ test('a line for each record, in a file that only its owner reads', async () => 
   const { audit } = setUp(path)
   audit(record('a'))
   audit(record('b'))
-  await vi.waitFor(() => expect(podsIn(path)).toEqual(['a', 'b']))
+  await expect.poll(() => podsIn(path)).toEqual(['a', 'b'])
   expect(statSync(path).mode & 0o777).toBe(0o600)
 })
 
@@ -57,18 +57,18 @@ test('after a failure it is opened again, later each time, and what was lost is 
   // A device on which every write fails as it does on a full disk.
   const { audit, clock, lines } = setUp('/dev/full')
   audit(record('a'))
-  await vi.waitFor(() => expect(lines).toHaveLength(1))
+  await expect.poll(() => lines).toHaveLength(1)
   expect(lines).toMatchObject([{ msg: 'the audit log cannot be written', path: '/dev/full' }])
   for (let index = 0; index < 10; index += 1) audit(record('b'))
   await clock.advance(1_000)
   audit(record('c'))
-  await vi.waitFor(() => expect(lines).toHaveLength(2))
+  await expect.poll(() => lines).toHaveLength(2)
   // The second wait is longer than the first.
   await clock.advance(1_000)
   audit(record('d'))
   await clock.advance(1_000)
   audit(record('e'))
-  await vi.waitFor(() => expect(lines).toHaveLength(3))
+  await expect.poll(() => lines).toHaveLength(3)
   expect(lines[2]).toMatchObject({ lost: 14 })
 })
 
@@ -78,11 +78,11 @@ test('when the disk has room again records are kept again, and the log says how 
   const { audit, clock, lines } = setUp(path)
   audit(record('a'))
   audit(record('b'))
-  await vi.waitFor(() => expect(lines).toHaveLength(1))
+  await expect.poll(() => lines).toHaveLength(1)
   unlinkSync(path)
   await clock.advance(1_000)
   audit(record('c'))
-  await vi.waitFor(() => expect(podsIn(path)).toEqual(['c']))
-  await vi.waitFor(() => expect(lines).toHaveLength(2))
+  await expect.poll(() => podsIn(path)).toEqual(['c'])
+  await expect.poll(() => lines).toHaveLength(2)
   expect(lines[1]).toMatchObject({ msg: 'the audit log is written again', lost: 2 })
 })

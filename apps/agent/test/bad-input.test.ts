@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   type AgentProcess,
   ask,
+  askPatiently,
   ROLE_LIST,
   runBinary,
   runProgram,
@@ -147,8 +148,9 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
   })
 
   const expectGood = async (port: number) => {
-    expect(await ask(port, ROLE_LIST, { from: '127.44.0.1' })).toMatchObject({ status: 200, body: 'good' })
-    expect(await ask(port, `${ROLE_LIST}good`, { from: '127.44.0.1' })).toMatchObject({ status: 200 })
+    const from = '127.44.0.1'
+    expect(await askPatiently(port, ROLE_LIST, { from })).toMatchObject({ status: 200, body: 'good' })
+    expect(await askPatiently(port, `${ROLE_LIST}good`, { from })).toMatchObject({ status: 200 })
   }
 
   test('annotations that are none, and an STS that refuses', { timeout: LIVES }, async () => {
@@ -203,16 +205,22 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
       ['untrusted', '127.44.0.6', 'untrusting'],
       ['no-such-role', '127.44.0.7', 'nowhere'],
     ]) {
-      const answer = await ask(agent.port, `${ROLE_LIST}${role}`, { from: ip })
+      const answer = await askPatiently(agent.port, `${ROLE_LIST}${role}`, { from: ip })
       expect(answer.status, name).toBe(200)
       expect(JSON.parse(answer.body), name).toMatchObject({ Code: 'AssumeRoleUnauthorizedAccess' })
       await agent.logged('STS refuses a session', (said) => String(said['pods']).includes(`default/${name}`))
     }
     await expectGood(agent.port)
-    const events = world.api.list('Event') as { reason?: string }[]
-    expect(new Set(events.map(({ reason }) => reason))).toEqual(
-      new Set(['RoleAnnotationInvalid', 'RoleAnnotationEmpty', 'NamespaceRolesInvalid', 'AssumeRoleDenied']),
-    )
+    await expect
+      .poll(() => new Set((world.api.list('Event') as { reason?: string }[]).map(({ reason }) => reason)))
+      .toEqual(
+        new Set([
+          'RoleAnnotationInvalid',
+          'RoleAnnotationEmpty',
+          'NamespaceRolesInvalid',
+          'AssumeRoleDenied',
+        ]),
+      )
     expect((await agent.stop()).code).toBe(0)
   })
 
@@ -224,10 +232,8 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
     await agent.logged('no session can be had now', ({ code }) => code === 'STS_BAD_ANSWER')
     world.sts.faults.rubbish = undefined
     world.sts.faults.hang = true
-    const begun = performance.now()
     expect(await ask(agent.port, `${ROLE_LIST}good`, { from })).toMatchObject({ status: 503, body: '' })
-    expect(performance.now() - begun).toBeLessThan(2_000)
-    expect(await ask(agent.port, ROLE_LIST, { from })).toMatchObject({ status: 200, body: 'good' })
+    expect(await askPatiently(agent.port, ROLE_LIST, { from })).toMatchObject({ status: 200, body: 'good' })
     world.sts.faults.hang = false
     const stopped = await agent.stop()
     expect(stopped.code).toBe(0)
@@ -249,10 +255,13 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
   test('a request that takes longer than most is waited for as long as asked', {
     timeout: LIVES,
   }, async () => {
-    agent = await startAgent(world, ['--shutdown-timeout=5500ms', '--pod-wait=8s'])
+    agent = await startAgent(world, ['--shutdown-timeout=5500ms', '--pod-wait=30s'])
     await agent.logged('ready')
     const waiting = ask(agent.port, ROLE_LIST, { from: '127.44.0.99' }).catch(() => undefined)
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    const { statusPort } = agent
+    await expect
+      .poll(async () => (await ask(statusPort, '/metrics')).body)
+      .toContain('kube2iam_lookups_waiting 1')
     const stopped = await agent.stop()
     expect(stopped.code).toBe(0)
     expect(stopped.tookMs).toBeGreaterThan(5_200)
@@ -274,7 +283,9 @@ describe('what goes wrong later is refused to whom it concerns, said in the log,
     })
     await agent.logged('the metadata service did not say')
     await agent.logged('ready')
-    expect(await ask(agent.port, `${ROLE_LIST}good`, { from: '127.44.0.8' })).toMatchObject({ status: 200 })
+    expect(await askPatiently(agent.port, `${ROLE_LIST}good`, { from: '127.44.0.8' })).toMatchObject({
+      status: 200,
+    })
     expect(await ask(agent.port, ROLE_LIST, { from: '127.44.0.1' })).toMatchObject({ status: 404, body: '' })
     await agent.logged('role denied', ({ code }) => code === 'base-arn-missing')
     const region = '/latest/meta-data/placement/region'

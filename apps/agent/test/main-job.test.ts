@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { type AgentProcess, ask, ROLE_LIST, startAgent } from './support/agent-process.ts'
+import { type AgentProcess, ask, askPatiently, ROLE_LIST, startAgent } from './support/agent-process.ts'
 import { createWorld, type World } from './support/world.ts'
 
 let world: World
@@ -18,9 +18,10 @@ test('a pod gets the credentials of its own role, from the listener to STS and b
   const arn = world.addRole('web')
   world.addPod({ name: 'web-0', ip: '127.44.0.7', annotations: { 'iam.amazonaws.com/role': 'web' } })
   agent = await startAgent(world)
+  await agent.logged('ready')
   const from = '127.44.0.7'
-  expect(await ask(agent.port, ROLE_LIST, { from })).toMatchObject({ status: 200, body: 'web' })
-  const document = await ask(agent.port, `${ROLE_LIST}web`, { from })
+  expect(await askPatiently(agent.port, ROLE_LIST, { from })).toMatchObject({ status: 200, body: 'web' })
+  const document = await askPatiently(agent.port, `${ROLE_LIST}web`, { from })
   expect(document.status).toBe(200)
   const { AccessKeyId, Code } = JSON.parse(document.body) as Record<string, string>
   expect(Code).toBe('Success')
@@ -28,7 +29,6 @@ test('a pod gets the credentials of its own role, from the listener to STS and b
   expect(call?.requestParameters).toMatchObject({ RoleArn: arn })
   expect(call?.issued?.arn).toMatch(/assumed-role\/web\/.*web-0/)
 
-  await agent.logged('ready')
   expect((await ask(agent.statusPort, '/readyz')).status).toBe(200)
   expect(await ask(agent.port, ROLE_LIST, { from: '127.44.0.8' })).toMatchObject({ status: 503, body: '' })
   const stopped = await agent.stop()

@@ -81,6 +81,7 @@ function telling(logged: boolean): Report<EmulatorEvent> {
     parts: () => [],
     ready: () => true,
     pods: () => 1,
+    waiting: () => 0,
     watchAgeMs: () => ({}),
     sessions: () => [],
     now: () => Date.now(),

@@ -46,7 +46,7 @@ test('a pod that is written to the API server is known by its address, with its 
 
   const late = parseIpAddress('127.44.0.2')
   expect(registry.lookup(late)).toEqual({ kind: 'unknown' })
-  const deadline = systemClock.monotonic() + 2000
+  const deadline = systemClock.monotonic() + 30_000
   const waiting = registry.waitFor(late, { deadline, signal: new AbortController().signal })
   server.apply(pod('late', '127.44.0.2'))
   expect(await waiting).toMatchObject({ kind: 'found', pod: { name: 'late' } })

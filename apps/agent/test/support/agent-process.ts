@@ -157,4 +157,12 @@ export function ask(
   })
 }
 
+/** The same, and again where the answer is to come again, as clients do: a busy machine may take longer than a wait. */
+export async function askPatiently(port: number, path: string, options?: AskOptions): Promise<Answer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const answer = await ask(port, path, options)
+    if (answer.status !== 503 || attempt === 20) return answer
+  }
+}
+
 export const ROLE_LIST = '/latest/meta-data/iam/security-credentials/'

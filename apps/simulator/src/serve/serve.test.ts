@@ -101,9 +101,7 @@ test('a changed scenario is taken over; a wrong one is told about, and the old o
   await terminal.untilPrinted('Reloaded')
   await expect.poll(async () => (await get(`${metadata()}${roles}`, '127.0.0.1')).body).toBe('second')
   writeFileSync(file, 'version: 1\nnam: x\n')
-  await expect
-    .poll(() => terminal.warned(), { timeout: 5000 })
-    .toContain('there is no key "nam" here; did you mean name?')
+  await expect.poll(() => terminal.warned()).toContain('there is no key "nam" here; did you mean name?')
   expect((await get(`${metadata()}${roles}`, '127.0.0.1')).body).toBe('second')
 })
 

@@ -56,6 +56,7 @@ export function createAgent(deps: AgentDeps): Agent {
     parts: () => health.report().parts,
     ready: () => health.report().ready,
     pods: () => registry.sizes().pods,
+    waiting: () => registry.sizes().waiting,
     watchAgeMs: () =>
       Object.fromEntries(
         Object.entries(registry.freshness().feeds).map(([feed, { ageMs }]) => [feed, ageMs]),

@@ -8,6 +8,7 @@ createMetrics(registry, {
   parts: () => [{ name: 'watch', ok: true }],
   ready: () => true,
   pods: () => 3,
+  waiting: () => 0,
   watchAgeMs: () => ({ pods: 1_500 }),
   sessions: () => [{ expiration: new Date(90_000) }, { expiration: new Date(30_000) }],
   now: () => 10_000,

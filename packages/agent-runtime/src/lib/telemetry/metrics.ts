@@ -8,6 +8,8 @@ export interface MeasuredOnScrape {
   readonly parts: () => readonly { readonly name: string; readonly ok: boolean }[]
   readonly ready: () => boolean
   readonly pods: () => number
+  /** Requests that wait for the pod at their address to become known. */
+  readonly waiting: () => number
   /** Milliseconds since a watch was last known to be complete, by resource. */
   readonly watchAgeMs: () => Readonly<Record<string, number>>
   readonly sessions: () => readonly { readonly expiration: Date }[]
@@ -55,6 +57,9 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
     'part',
   )
   gauge('pods', 'Pods of this node that hold an address.', (is) => is.set(measured.pods()))
+  gauge('lookups_waiting', 'Requests that wait for the pod at their address to become known.', (is) =>
+    is.set(measured.waiting()),
+  )
   gauge(
     'watch_age_seconds',
     'Time since a watch was last known to be complete.',

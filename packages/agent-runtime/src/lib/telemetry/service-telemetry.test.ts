@@ -13,6 +13,7 @@ function setUp() {
     parts: () => [],
     ready: () => true,
     pods: () => 0,
+    waiting: () => 0,
     watchAgeMs: () => ({}),
     sessions: () => [],
     now: () => 0,
