@@ -1,7 +1,8 @@
 // Entry of every root script. Runs on whatever Node started it (20 or newer): installs the workspace with the
 // pinned pnpm, which brings the Node that the tools need, and hands over to scripts/tasks/<name>.ts on that Node.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -28,6 +29,13 @@ for (const name of Object.keys(env)) {
 
 install()
 const node = join(root, 'node_modules', '.bin', 'node')
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (!existsSync(node) && (major < 22 || (major === 22 && minor < 19))) {
+  console.error(
+    `For ${process.platform} on ${process.arch} the npm registry has no Node to bring along, and this one is ${process.version}: run it with Node 22.19 or newer.`,
+  )
+  process.exit(1)
+}
 const child = spawn(existsSync(node) ? node : process.execPath, [taskFile, ...args], {
   cwd: root,
   env,
@@ -38,7 +46,7 @@ child.on('exit', (code, signal) => {
   process.exitCode = signal === null ? (code ?? 1) : 1
 })
 
-/** Installs when the lockfile or a manifest is newer than the last installation; says nothing when all is in place. */
+/** Installs when the lockfile or the root's manifest is not what was installed last; says nothing when all is in place. */
 function install() {
   const stamp = join(root, 'node_modules', '.kube2iam-installed')
   const lock = readFileSync(join(root, 'pnpm-lock.yaml'), 'utf8')
@@ -62,6 +70,6 @@ function install() {
 }
 
 function fingerprint(lock) {
-  const manifest = statSync(join(root, 'package.json')).mtimeMs
-  return `${lock.length}:${manifest}:${lock.slice(-4096)}`
+  const manifest = readFileSync(join(root, 'package.json'))
+  return createHash('sha256').update(lock).update('\0').update(manifest).digest('hex')
 }

@@ -83,6 +83,20 @@ items:
 })
 
 test.each([
+  [['explain', '--help'], /--manifests +a file or folder/],
+  [['doctor', '--help'], /--json +print JSON/],
+  [['uninstall', '--help'], /--also-kube2iam +also remove/],
+  [['iptables', 'plan', '--help'], /--json +print JSON/],
+])('%j prints the help of that command', async (args, text) => {
+  const { code, stdout } = await runProgram(args)
+  expect(stdout).toMatch(text)
+  expect(stdout).toContain('Every flag of the agent is taken too')
+  expect(code).toBe(0)
+})
+
+test.each([
+  [['version', 'x'], /^kube2iam: version takes nothing more: leave out "x"\n$/],
+  [['help', 'x'], /^kube2iam: help takes nothing more: leave out "x"\n$/],
   [['iptables'], /^kube2iam: iptables needs to know what: give plan or status\n$/],
   [['iptables', 'frob'], /^kube2iam: iptables needs to know what: give plan or status\n$/],
   [['install'], /^kube2iam: .*--host-ip.*\n$/],
