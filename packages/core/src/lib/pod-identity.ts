@@ -16,6 +16,12 @@ export interface PodIdentity {
   readonly createdAt: Date
   /** `metadata.deletionTimestamp`: the pod is terminating, and still has its address until it is gone. */
   readonly deletedAt: Date | undefined
+  /**
+   * Since when its sandbox has its network, as the kubelet tells (`PodReadyToStartContainers`), in milliseconds since the
+   * epoch and cut to the second; `undefined` while it has none, or where the kubelet is older than 1.29. A number, as
+   * there is one for each pod.
+   */
+  readonly sandboxAt?: number | undefined
   /** Only the annotations that settings name. */
   readonly annotations: Readonly<Record<string, string>>
 }

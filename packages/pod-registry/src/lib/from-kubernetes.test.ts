@@ -47,6 +47,27 @@ test('a pod that was just created has neither address nor node', () => {
   })
 })
 
+test('since when the sandbox has its network is kept while it has one', () => {
+  const since = (...conditions: object[]): number | undefined =>
+    podReducer([])({ ...whole, status: { ...whole.status, conditions } })?.sandboxAt
+  const ready = {
+    type: 'PodReadyToStartContainers',
+    status: 'True',
+    lastTransitionTime: '2026-01-02T03:04:07Z',
+  }
+  expect(since({ type: 'Ready', status: 'True', lastTransitionTime: '2026-01-02T03:04:09Z' }, ready)).toBe(
+    Date.parse('2026-01-02T03:04:07Z'),
+  )
+  for (const none of [
+    { ...ready, status: 'False' },
+    { ...ready, lastTransitionTime: null },
+    { ...ready, lastTransitionTime: 'soon' },
+  ]) {
+    expect(since(none)).toBeUndefined()
+  }
+  expect(since()).toBeUndefined()
+})
+
 test('podIP alone is an address too, and is not counted twice', () => {
   const reduce = podReducer([])
   const { metadata } = whole

@@ -39,6 +39,7 @@ export function podReducer(annotationKeys: readonly string[]): Reduce<PodIdentit
       phase: phase !== undefined && PHASES.has(phase) ? (phase as PodPhase) : 'Unknown',
       createdAt: new Date(metadata.creationTimestamp ?? 0),
       deletedAt: metadata.deletionTimestamp === undefined ? undefined : new Date(metadata.deletionTimestamp),
+      sandboxAt: sandboxAtOf(status),
       annotations: pick(metadata.annotations, annotationKeys, LONGEST_VALUE),
     }
   }
@@ -89,6 +90,11 @@ interface PodJson {
     readonly phase?: string
     readonly podIP?: string
     readonly podIPs?: readonly { readonly ip?: string }[]
+    readonly conditions?: readonly {
+      readonly type?: string
+      readonly status?: string
+      readonly lastTransitionTime?: string | null
+    }[]
   }
 }
 
@@ -96,6 +102,14 @@ function addressesOf(status: PodJson['status']): IpAddress[] {
   const texts = [...(status?.podIPs ?? []).map(({ ip }) => ip), status?.podIP]
   const addresses = texts.flatMap((text) => (text ? (toIpAddress(text) ?? []) : []))
   return addresses.length < 2 ? addresses : [...new Set(addresses)]
+}
+
+/** Container starts would not do: a container that crashes starts anew in the same sandbox, with the same network. */
+function sandboxAtOf(status: PodJson['status']): number | undefined {
+  const ready = status?.conditions?.find(({ type }) => type === 'PodReadyToStartContainers')
+  if (ready?.status !== 'True') return undefined
+  const at = Date.parse(ready.lastTransitionTime ?? '')
+  return Number.isNaN(at) ? undefined : at
 }
 
 function pick(
