@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import type { EmulatorEvent, EmulatorRequest, EmulatorSettings } from '../index.ts'
 import { createFakeCredentialService, createFakeInstance, type FakeCaller } from '../testing.ts'
 import { createEmulator } from './emulator.ts'
+import { IMDS_VERSIONS } from './imds-versions.ts'
 import { createMemoryTokenKeys } from './memory-token-keys.ts'
 import { parseMetadataAllow } from './metadata-allow.ts'
 
@@ -178,13 +179,50 @@ test('a pod that loops over the node’s metadata does not reach the real servic
   expect(instance.requests).toHaveLength(2)
 })
 
+test('a pod that asks for everything under every version keeps no other from its notice', async () => {
+  const other = parseIpAddress('10.0.0.2')
+  const { ask, clock, instance } = open({ rate: { perSecond: 0, burst: 0 } }, [
+    { address: ADDRESS, role: ROLE },
+    { address: other, name: 'other' },
+  ])
+  instance.set('meta-data/spot/instance-action', '{"action":"stop"}')
+  const paths = ['spot/instance-action', 'spot/termination-time', 'events/recommendations/rebalance'].flatMap(
+    (path) =>
+      IMDS_VERSIONS.filter((version) => version !== 'latest').map(
+        (version) => `/${version}/meta-data/${path}`,
+      ),
+  )
+  let at = 0
+  let isOver = false
+  const loops = Array.from({ length: 4 }, async () => {
+    while (!isOver) {
+      at += 1
+      await ask(paths[at % paths.length] ?? '')
+      await clock.sleep(5)
+    }
+  })
+  for (let second = 0; second < 3; second += 1) {
+    for (let step = 0; step < 50; step += 1) await clock.advance(20)
+    const notice = ask('/latest/meta-data/spot/instance-action', { peer: other })
+    await clock.advance(50)
+    expect((await notice).status).toBe(200)
+  }
+  isOver = true
+  await clock.advance(1000)
+  await Promise.all(loops)
+  // All turns were taken: the burst's, and those of three seconds and a little.
+  expect(instance.requests.length).toBeGreaterThan(240)
+  expect(instance.requests.length).toBeLessThan(300)
+})
+
 test('beyond what the real service may be asked, a pod gets an empty 503', async () => {
-  const { ask, events } = open({
+  const { ask, clock, events } = open({
     allow: parseMetadataAllow(['kube2iam']),
     upstreamRate: { perSecond: 1, burst: 2 },
   })
-  const replies = []
-  for (const name of ['a', 'b', 'c']) replies.push(await ask(`/latest/meta-data/${name}`))
+  const asked = Promise.all(['a', 'b', 'c'].map((name) => ask(`/latest/meta-data/${name}`)))
+  await clock.advance(400)
+  const replies = await asked
   expect(replies.map((one) => one.status)).toEqual([404, 404, 503])
   expect(replies[2]?.body).toHaveLength(0)
   expect(events.some((one) => one.kind === 'upstream' && one.outcome === 'held-back')).toBe(true)

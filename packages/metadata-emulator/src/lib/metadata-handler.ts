@@ -2,16 +2,17 @@ import type { Clock, IpAddress } from '@kube2iam-ts/core'
 import { type Answer, empty, metadataReply, text } from './answer.ts'
 import { type CredentialRoutes, createCredentialRoutes } from './credential-routes.ts'
 import type { CallerAnswer, CredentialService, Patience } from './credential-service.ts'
+import type { Asker } from './fair-turns.ts'
 import type { EmulatorRequest, Reply } from './message.ts'
 import { LONGEST_TARGET, type Route } from './routes.ts'
 import type { EmulatorSettings } from './settings.ts'
+import type { SpareUpstream } from './spare-upstream.ts'
 import { parseTtlSeconds, type Tokens, type Verification } from './tokens.ts'
 import { createTreeRoutes, type TreeRoutes } from './tree-routes.ts'
-import type { Upstream } from './upstream-port.ts'
 
 export interface MetadataHandlerOptions {
   readonly service: CredentialService
-  readonly upstream: Upstream
+  readonly upstream: SpareUpstream
   readonly tokens: Tokens
   readonly clock: Clock
   readonly settings: EmulatorSettings
@@ -117,7 +118,7 @@ async function dispatch(
     case 'token-versioned':
     case 'malformed':
       if (caller.kind === 'unknown') return empty(403, 'caller-unknown')
-      return await treeRoute(route, () => hasRole(peer, caller, patience, credentials), patience, tree)
+      return await treeRoute(route, () => hasRole(peer, caller, patience, credentials), request, tree)
     default:
       return route satisfies never
   }
@@ -147,7 +148,7 @@ type TreeRoute = Extract<
 async function treeRoute(
   route: TreeRoute,
   withIam: () => Promise<boolean>,
-  patience: Patience,
+  asker: Asker,
   tree: TreeRoutes,
 ): Promise<Answer> {
   switch (route.name) {
@@ -156,9 +157,9 @@ async function treeRoute(
     case 'version-index':
       return tree.versionIndex()
     case 'meta-data-index':
-      return await tree.metaDataIndex(route.version, await withIam(), patience)
+      return await tree.metaDataIndex(route.version, await withIam(), asker)
     case 'metadata':
-      return await tree.read(route.path, route.below, patience)
+      return await tree.read(route.path, route.below, asker)
     case 'never':
     case 'token-versioned':
       return empty(404, 'not-served')

@@ -1,3 +1,5 @@
+import { IMDS_VERSIONS } from './imds-versions.ts'
+
 /**
  * What a request target asks for. Every route carries what its answer needs, taken from one canonical path: nothing
  * downstream looks at the raw target again, and what is forwarded is `path` and nothing else.
@@ -16,7 +18,10 @@ export type Route =
   | { readonly name: 'role-document'; readonly extended: boolean; readonly requested: string }
   /** Anything else below a version: `path` is canonical, `below` is `path` without the version. */
   | { readonly name: 'metadata'; readonly path: string; readonly below: string }
-  /** Canonical, but nothing that is ever served: credential paths of the node, unknown children of `iam/`. */
+  /**
+   * Canonical, but nothing that is ever served: credential paths of the node, unknown children of `iam/`, a date that
+   * is no version of the API where something of the node is asked.
+   */
   | { readonly name: 'never' }
   /** Would need repair before it meant anything. */
   | { readonly name: 'malformed' }
@@ -37,6 +42,8 @@ const CANONICAL = /^(?:\/[A-Za-z0-9_.:@+=,-]+)*\/?$/
 const DOT_SEGMENT = /\/\.{1,2}(?:\/|$)/
 const VERSION = /^(?:latest|1\.0|\d{4}-\d\d-\d\d)$/
 const DOCUMENT = /^\/[\w.-]+\/meta-data\/iam\/security-credentials(-extended)?\/(.+)$/
+/** As the metadata service, it has 404 for other dates; and a pod cannot ask one thing under ten thousand names. */
+const LISTED: ReadonlySet<string> = new Set(IMDS_VERSIONS)
 // IAM role names and paths, and the colons of an ARN, after decoding once.
 const ROLE_TEXT = /^[\x21\x22\x24\x26-\x3e\x40-\x5b\x5d-\x7e]+$/
 
@@ -93,9 +100,9 @@ function canonicalRoute(path: string): Route {
   const below = end === -1 ? '' : path.slice(end + 1)
   switch (below) {
     case '':
-      return { name: 'version-index', version }
+      return LISTED.has(version) ? { name: 'version-index', version } : NEVER
     case 'meta-data':
-      return { name: 'meta-data-index', version }
+      return LISTED.has(version) ? { name: 'meta-data-index', version } : NEVER
     case 'meta-data/iam':
       return { name: 'iam-index' }
     case 'meta-data/iam/info':
@@ -107,7 +114,7 @@ function canonicalRoute(path: string): Route {
     case 'api/token':
       return version === 'latest' ? TOKEN : { name: 'token-versioned' }
     default:
-      return isNeverServed(below) ? NEVER : { name: 'metadata', path, below }
+      return !LISTED.has(version) || isNeverServed(below) ? NEVER : { name: 'metadata', path, below }
   }
 }
 

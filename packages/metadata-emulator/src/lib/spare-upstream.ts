@@ -1,7 +1,7 @@
 import type { Clock, Report } from '@kube2iam-ts/core'
 import type { UpstreamEvent } from './events.ts'
-import { createRateLimiter } from './rate-limit.ts'
-import { rememberImmutable } from './remember-immutable.ts'
+import { type Asker, createFairTurns } from './fair-turns.ts'
+import { type Ask, rememberImmutable } from './remember-immutable.ts'
 import { upstreamUnavailable } from './upstream-error.ts'
 import type { Upstream, UpstreamAnswer } from './upstream-port.ts'
 
@@ -12,13 +12,19 @@ export interface SpareUpstreamOptions {
   readonly rate: { readonly perSecond: number; readonly burst: number }
 }
 
+/** The real metadata service, asked for somebody. */
+export interface SpareUpstream {
+  get(path: string, asker: Asker): Promise<UpstreamAnswer>
+}
+
 /**
- * An upstream that pods cannot use up. All traffic of a network interface to link-local services shares 1024 packets
- * a second, DNS and time among it: an immutable fact is asked once, any other path once a second, and all paths
- * together as often as the rate allows. What is beyond rejects with `UPSTREAM_UNAVAILABLE` and sends nothing.
+ * An upstream that pods cannot use up, and no pod takes from another. All traffic of a network interface to link-local
+ * services shares 1024 packets a second, DNS and time among it: an immutable fact is asked once, any other path once a
+ * second, and all paths together as often as the rate allows, in fair turns. What is beyond rejects with
+ * `UPSTREAM_UNAVAILABLE` and sends nothing.
  */
-export function spareUpstream(upstream: Upstream, options: SpareUpstreamOptions): Upstream {
-  return rememberImmutable(shareForASecond(holdBack(upstream, options), options.clock))
+export function spareUpstream(upstream: Upstream, options: SpareUpstreamOptions): SpareUpstream {
+  return { get: rememberImmutable(shareForASecond(upstream, options)) }
 }
 
 const SHARED_MS = 1000
@@ -30,11 +36,17 @@ interface Shared {
   readonly until: number
 }
 
-function shareForASecond(upstream: Upstream, clock: Clock): Upstream {
+function shareForASecond(upstream: Upstream, { clock, report, rate }: SpareUpstreamOptions): Ask<Asker> {
+  const turns = createFairTurns({ clock, ...rate })
   /** In the order of asking, which is that of ending. */
   const recent = new Map<string, Shared>()
   // A shared request is nobody's to abort; the adapter bounds its time.
   const nobody = new AbortController().signal
+
+  const recently = (path: string): Promise<UpstreamAnswer> | undefined => {
+    const held = recent.get(path)
+    return held !== undefined && held.until > clock.monotonic() ? held.answer : undefined
+  }
 
   const forget = (now: number): void => {
     for (const [path, { until }] of recent) {
@@ -43,34 +55,30 @@ function shareForASecond(upstream: Upstream, clock: Clock): Upstream {
     }
   }
 
-  return {
-    async get(path) {
-      const now = clock.monotonic()
-      const held = recent.get(path)
-      if (held !== undefined && held.until > now) return await held.answer
-      recent.delete(path)
-      forget(now)
-      const shared = { answer: upstream.get(path, { signal: nobody }), until: now + SHARED_MS }
-      recent.set(path, shared)
-      try {
-        return await shared.answer
-      } catch (error) {
-        if (recent.get(path) === shared) recent.delete(path)
-        throw error
-      }
-    },
-    close: () => upstream.close(),
+  const ask = async (path: string): Promise<UpstreamAnswer> => {
+    const now = clock.monotonic()
+    recent.delete(path)
+    forget(now)
+    const shared = { answer: upstream.get(path, { signal: nobody }), until: now + SHARED_MS }
+    recent.set(path, shared)
+    try {
+      return await shared.answer
+    } catch (error) {
+      if (recent.get(path) === shared) recent.delete(path)
+      throw error
+    }
   }
-}
 
-function holdBack(upstream: Upstream, { clock, report, rate }: SpareUpstreamOptions): Upstream {
-  const limiter = createRateLimiter<'upstream'>({ clock, ...rate })
-  return {
-    async get(path, options) {
-      if (limiter.take('upstream')) return await upstream.get(path, options)
-      report({ kind: 'upstream', outcome: 'held-back', status: undefined, durationMs: 0 })
-      throw upstreamUnavailable('pods ask more of the metadata service than it may be asked')
-    },
-    close: () => upstream.close(),
+  return async (path, asker) => {
+    const held = recently(path)
+    if (held !== undefined) return await held
+    // Each waits for a turn of its own, and joins only what is under way: behind a greedy peer nobody would get there.
+    const turn = turns.take(asker, () => recently(path) === undefined)
+    const isTurn = typeof turn === 'boolean' ? turn : await turn
+    const meanwhile = recently(path)
+    if (meanwhile !== undefined) return await meanwhile
+    if (isTurn) return await ask(path)
+    report({ kind: 'upstream', outcome: 'held-back', status: undefined, durationMs: 0 })
+    throw upstreamUnavailable('pods ask more of the metadata service than it may be asked')
   }
 }

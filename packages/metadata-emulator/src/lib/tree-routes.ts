@@ -1,37 +1,41 @@
 import { type Answer, empty, text } from './answer.ts'
-import type { Patience } from './credential-service.ts'
+import type { Asker } from './fair-turns.ts'
 import { reducedIdentityDocument } from './imds-body.ts'
 import { IMDS_VERSIONS } from './imds-versions.ts'
 import { IDENTITY_DOCUMENT } from './metadata-allow.ts'
 import type { EmulatorSettings } from './settings.ts'
+import type { SpareUpstream } from './spare-upstream.ts'
 import { isUpstreamError } from './upstream-error.ts'
-import type { Upstream, UpstreamAnswer } from './upstream-port.ts'
+import type { UpstreamAnswer } from './upstream-port.ts'
 
 export interface TreeRoutes {
   versions(): Answer
   versionIndex(): Answer
-  metaDataIndex(version: string, hasRole: boolean, patience: Patience): Promise<Answer>
-  read(path: string, below: string, patience: Patience): Promise<Answer>
+  metaDataIndex(version: string, hasRole: boolean, asker: Asker): Promise<Answer>
+  read(path: string, below: string, asker: Asker): Promise<Answer>
 }
 
 /** Everything that is not credentials: indexes of what is allowed, and what is allowed itself. */
-export function createTreeRoutes(options: { upstream: Upstream; settings: EmulatorSettings }): TreeRoutes {
+export function createTreeRoutes(options: {
+  upstream: SpareUpstream
+  settings: EmulatorSettings
+}): TreeRoutes {
   const { upstream } = options
   const { allow } = options.settings
 
-  const ask = async (path: string, patience: Patience): Promise<Answer> => {
+  const ask = async (path: string, asker: Asker): Promise<Answer> => {
     try {
-      return passOn(await upstream.get(path, { signal: patience.signal }))
+      return passOn(await upstream.get(path, asker))
     } catch (error) {
       if (isUpstreamError(error)) return empty(503, 'upstream-unavailable')
       throw error
     }
   }
 
-  const reduced = async (patience: Patience): Promise<Answer> => {
+  const reduced = async (asker: Asker): Promise<Answer> => {
     const [zone, region] = await Promise.all([
-      ask('/latest/meta-data/placement/availability-zone', patience),
-      ask('/latest/meta-data/placement/region', patience),
+      ask('/latest/meta-data/placement/availability-zone', asker),
+      ask('/latest/meta-data/placement/region', asker),
     ])
     if (zone.status !== 200) return zone
     if (region.status !== 200) return region
@@ -46,10 +50,10 @@ export function createTreeRoutes(options: { upstream: Upstream; settings: Emulat
       if (allow.allows('user-data')) names.push('user-data')
       return text(names.join('\n'))
     },
-    async metaDataIndex(version, hasRole, patience) {
+    async metaDataIndex(version, hasRole, asker) {
       let names = allow.list('meta-data') ?? []
       if (allow.insecure !== undefined) {
-        const all = await ask(`/${version}/meta-data`, patience)
+        const all = await ask(`/${version}/meta-data`, asker)
         if (all.status !== 200) return all
         names = all.body
           .toString()
@@ -58,9 +62,9 @@ export function createTreeRoutes(options: { upstream: Upstream; settings: Emulat
       }
       return text((hasRole ? [...names, 'iam/'].sort() : names).join('\n'))
     },
-    async read(path, below, patience) {
-      if (below === IDENTITY_DOCUMENT && allow.reducedIdentityDocument) return await reduced(patience)
-      if (allow.allows(below)) return await ask(path, patience)
+    async read(path, below, asker) {
+      if (below === IDENTITY_DOCUMENT && allow.reducedIdentityDocument) return await reduced(asker)
+      if (allow.allows(below)) return await ask(path, asker)
       const names = allow.list(below)
       return names === undefined ? empty(404, 'not-served') : text(names.join('\n'))
     },
