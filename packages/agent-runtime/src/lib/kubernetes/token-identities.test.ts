@@ -74,6 +74,48 @@ test('a token is asked about once, and remembered', async () => {
   expect(world.asked).toBe(2)
 })
 
+test('no token is good for longer than the API server says', async () => {
+  const { clock, world, ask } = setUp()
+  const endsAt = clock.now() + 2000
+  const token = unsignedToken({ uid: 'u1', exp: endsAt / 1000 })
+  world.answer = () => (clock.now() < endsAt ? identity('u1') : { kind: 'rejected', reason: 'expired' })
+  const kind = async (): Promise<string> => {
+    const asked = ask(token)
+    await clock.advance(10)
+    return (await asked).kind
+  }
+  expect(await kind()).toBe('pod')
+  await clock.advance(endsAt - clock.now() - 1)
+  // Remembered until then.
+  expect((await ask(token)).kind).toBe('pod')
+  expect(world.asked).toBe(1)
+  await clock.advance(1)
+  expect(await kind()).toBe('invalid')
+})
+
+test('a token that has ended by a clock that is ahead is asked about each time, and accepted', async () => {
+  const { clock, world, ask } = setUp()
+  const token = unsignedToken({ uid: 'u1', exp: clock.now() / 1000 - 60 })
+  for (let turn = 1; turn <= 3; turn += 1) {
+    const asked = ask(token)
+    await clock.advance(10)
+    expect((await asked).kind).toBe('pod')
+    expect(world.asked).toBe(turn)
+  }
+})
+
+test('a refusal is remembered for ten seconds, whenever the token ends', async () => {
+  const { clock, world, ask } = setUp()
+  world.answer = () => ({ kind: 'rejected', reason: 'forged' })
+  const token = unsignedToken({ uid: 'u1', exp: clock.now() / 1000 + 1 })
+  const first = ask(token)
+  await clock.advance(10)
+  await first
+  await clock.advance(9_980)
+  expect(await ask(token)).toEqual({ kind: 'invalid' })
+  expect(world.asked).toBe(1)
+})
+
 test.each([
   ['that is none', 'x'],
   ['whose claims are no JSON', 'a.b.c'],

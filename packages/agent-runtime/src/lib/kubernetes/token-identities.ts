@@ -96,11 +96,8 @@ export function createTokenIdentities(options: TokenIdentitiesOptions): TokenIde
       const identity = await reviewer.review(token, audience, late.signal)
       const uid = identity.kind === 'service-account' ? identity.pod?.uid : undefined
       const isValid = uid === claims.uid
-      const until = Math.min(
-        clock.now() + (isValid ? REMEMBER_MS : REFUSED_MS),
-        Math.max(claims.endsAt, clock.now() + REFUSED_MS),
-      )
-      return { isValid, until }
+      const now = clock.now()
+      return { isValid, until: isValid ? Math.min(now + REMEMBER_MS, claims.endsAt) : now + REFUSED_MS }
     } catch (error) {
       if (late.signal.aborted || isCoded(error) || error instanceof SyntaxError) return undefined
       throw error
@@ -117,6 +114,8 @@ export function createTokenIdentities(options: TokenIdentitiesOptions): TokenIde
   function remember(key: string, verdict: Verdict): void {
     accepted.delete(key)
     refused.delete(key)
+    // Where the node's clock is ahead, a token that holds may have ended by it: the API server is asked each time.
+    if (verdict.until <= clock.now()) return
     const verdicts = verdict.isValid ? accepted : refused
     const oldest = verdicts.size >= MOST_REMEMBERED ? verdicts.keys().next().value : undefined
     if (oldest !== undefined) verdicts.delete(oldest)
