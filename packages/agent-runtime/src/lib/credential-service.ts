@@ -277,4 +277,5 @@ const callerOf = ({ pod, boundAt }: Found): Caller => ({
   name: pod.name,
   createdAt: pod.createdAt.getTime(),
   boundAt,
+  sandboxAt: pod.sandboxAt,
 })

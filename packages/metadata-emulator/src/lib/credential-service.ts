@@ -9,6 +9,8 @@ export interface Caller {
   readonly createdAt: number
   /** When the registry bound the address to this pod (milliseconds of the agent's clock). */
   readonly boundAt: number
+  /** Since when it has its network, as the kubelet tells (whole seconds); `undefined` where it does not. */
+  readonly sandboxAt?: number | undefined
 }
 
 /**

@@ -30,8 +30,11 @@ export interface FakeCaller {
   delayMs?: number
   /** Container-credentials token that is the pod's. */
   token?: string
+  /** When that token ends. */
+  tokenEndsAt?: number
   createdAt?: number
   boundAt?: number
+  sandboxAt?: number
 }
 
 export interface FakeCredentialService extends CredentialService {
@@ -155,7 +158,9 @@ export function createFakeCredentialService(options: {
     async credentialsForToken(token, address, patience) {
       calls.push({ verb: 'credentialsForToken', address })
       const pod = [...pods.values()].find((one) => one.token === token)
-      if (pod === undefined) return { kind: 'refused', code: 'token-invalid' }
+      if (pod === undefined || (pod.tokenEndsAt ?? Number.POSITIVE_INFINITY) <= clock.now()) {
+        return { kind: 'refused', code: 'token-invalid' }
+      }
       const there = callerAt(address)
       if (there.kind === 'pod' && there.caller.uid !== pod.caller.uid) {
         return { kind: 'refused', code: 'token-mismatch' }
@@ -173,6 +178,7 @@ export function createFakeCredentialService(options: {
           uid: caller.uid ?? `uid-of-${namespace}/${name}`,
           createdAt: caller.createdAt ?? clock.now() - 60_000,
           boundAt: caller.boundAt ?? clock.now(),
+          sandboxAt: caller.sandboxAt,
         },
       })
       for (const wake of waiters) wake()

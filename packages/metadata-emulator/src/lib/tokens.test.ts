@@ -15,10 +15,14 @@ function open() {
   const restart = () => createTokens({ keys, clock, random: createSeededRandom(1) })
   const pod = (
     uid: string,
-    { createdAt = clock.now() - 60_000, boundAt = clock.now() } = {},
+    {
+      createdAt = clock.now() - 60_000,
+      boundAt = clock.now(),
+      sandboxAt = undefined as number | undefined,
+    } = {},
   ): CallerAnswer => ({
     kind: 'pod',
-    caller: { uid, namespace: 'default', name: uid, createdAt, boundAt },
+    caller: { uid, namespace: 'default', name: uid, createdAt, boundAt, sandboxAt },
   })
   return { clock, tokens: restart(), restart, pod }
 }
@@ -91,6 +95,27 @@ test('after a restart the pod that has it keeps it, though the new agent saw the
   await clock.advance(3_600_000)
   expect(restart().verify(token, address, pod('p', { createdAt: since - 2000 })).kind).toBe('valid')
   expect(restart().verify(token, address, pod('young', { createdAt: since + 5000 })).kind).toBe('invalid')
+})
+
+test('after a restart a pod that got the address long after the issue does not get it', async () => {
+  const { clock, tokens, restart, pod } = open()
+  const token = tokens.issue(address, unknown, 21_600)
+  const since = clock.now()
+  await clock.advance(3_600_000)
+  const after = (sandboxAt: number) =>
+    restart().verify(token, address, pod('p', { createdAt: since - 5000, sandboxAt })).kind
+  expect(after(since - 2000)).toBe('valid')
+  expect(after(since + 60_000)).toBe('valid')
+  expect(after(since + 60_001)).toBe('invalid')
+})
+
+test('a pod that a former agent’s token finds at once needs nobody’s word for when it came', () => {
+  const { clock, tokens, restart, pod } = open()
+  const token = tokens.issue(address, unknown, 300)
+  clock.jump(2000)
+  // A sandbox that was made anew keeps its pod, and another address seldom.
+  const caller = pod('p', { sandboxAt: clock.now() + 100_000 })
+  expect(restart().verify(token, address, caller).kind).toBe('valid')
 })
 
 test('an address that is listed and no pod has tokens of its own', () => {

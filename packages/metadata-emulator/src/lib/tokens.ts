@@ -56,10 +56,12 @@ export function createTokens(options: TokensOptions): Tokens {
 
   /** Whether the pod is the first that the token of a then unknown address can have been meant for. */
   const mayAdopt = (token: string, issuedAt: number, caller: CallerAnswer & { kind: 'pod' }): boolean => {
-    const { uid, createdAt, boundAt } = caller.caller
+    const { uid, createdAt, boundAt, sandboxAt } = caller.caller
     if (createdAt > issuedAt + skewMs) return false
-    // When a former process issued it, this one's `boundAt` only says when it started to look.
-    if (issuedAt >= startedAt && boundAt > issuedAt + adoptionMs) return false
+    // When a former process issued it, this one's `boundAt` may only say when it began to look, and what that one pinned
+    // is gone. The kubelet's word is left; without it the pod that was there cannot be told from one that came later.
+    const since = issuedAt >= startedAt ? boundAt : Math.min(boundAt, sandboxAt ?? createdAt)
+    if (since > issuedAt + adoptionMs) return false
     const first = pinned.get(token)
     if (first !== undefined) return first === uid
     pinned.set(token, uid)
