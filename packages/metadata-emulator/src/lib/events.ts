@@ -29,6 +29,8 @@ export interface RejectedEvent {
     | 'target-too-long'
     | 'body-too-large'
     | 'unparsable'
+    | 'version'
+    | 'transfer-encoding'
     | 'connect'
     | 'host'
     | 'upgrade'

@@ -10,6 +10,13 @@ export function headersFault(
   request: IncomingMessage,
   headers: RequestHeaders,
 ): RejectedEvent['reason'] | undefined {
+  // The parser reads HTTP/2.0 as if it were 1.1.
+  if (request.httpVersion !== '1.1' && request.httpVersion !== '1.0') return 'version'
+  // RFC 9112 section 6.1: no coding but this one is served, and HTTP/1.0 has none.
+  const { transferEncoding } = headers
+  if (transferEncoding !== undefined && (transferEncoding !== 'chunked' || request.httpVersion === '1.0')) {
+    return 'transfer-encoding'
+  }
   // RFC 9112 section 3.2: a request with more than one Host, or an HTTP/1.1 request with none, is a 400.
   if (headers.host === undefined ? request.httpVersion !== '1.0' : headers.host.includes(',')) return 'host'
   // RFC 9110 section 7.8 lets a server ignore an upgrade; h2c is what Java and curl try on a first request.
