@@ -18,7 +18,7 @@ async function setUp(...args: string[]) {
   }
   await openListeners({
     settings: parsed.settings,
-    emulator: { metadata: pods, container: pods },
+    emulator: { metadata: pods, container: pods, shared: pods },
     status: {
       health: () => ({ ready: true, parts: [] }),
       metrics: async () => {

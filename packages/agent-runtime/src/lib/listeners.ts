@@ -1,7 +1,6 @@
 import { type Clock, type IpAddress, type Report } from '@kube2iam-ts/core'
 import {
   createRateLimiter,
-  defaultEmulatorSettings,
   type Emulator,
   type EmulatorEvent,
   type EmulatorRequest,
@@ -93,14 +92,11 @@ const closeAll = async (listeners: readonly Listener[], drainMs: number): Promis
 }
 
 /**
- * The redirection sends the container-credentials addresses to the same port. The Host header tells what a client
- * means; a pod may write what it likes there, because each protocol has its own proof of who asks.
+ * The redirection sends the container-credentials addresses to the same port. Host and path tell what a client means; a
+ * pod may write there what it likes, because each protocol has its own proof of who asks.
  */
-function withContainerProtocol(settings: AgentSettings, { metadata, container }: Emulator): Handler {
-  if (!settings.containerCredentials) return metadata
-  const hosts = new Set(defaultEmulatorSettings.containerHosts)
-  const isContainers = (host = ''): boolean => hosts.has(host.toLowerCase().replace(/:80$/, ''))
-  return (request) => (isContainers(request.headers.host) ? container(request) : metadata(request))
+function withContainerProtocol(settings: AgentSettings, { metadata, shared }: Emulator): Handler {
+  return settings.containerCredentials ? shared : metadata
 }
 
 type Status = (request: EmulatorRequest, scope: StatusScope) => Promise<StatusAnswer | undefined>

@@ -11,19 +11,23 @@ import type { EmulatorSettings } from './settings.ts'
 const PATHS = new Set(['/v1/credentials', '/v2/credentials'])
 const LONGEST_TOKEN = 8192
 
+const pathOf = (target: string): string => target.split('?', 1)[0] ?? ''
+const hostsOf = ({ containerHosts }: EmulatorSettings): ReadonlySet<string> =>
+  new Set(containerHosts.map((host) => host.toLowerCase()))
+
 /**
  * Answers the container-credentials protocol (ECS: 169.254.170.2 with a relative URI; EKS Pod Identity:
  * 169.254.170.23 and [fd00:ec2::23]). Who asks is told by the verified token, not by the address.
  */
 export function createContainerHandler(options: { service: CredentialService; settings: EmulatorSettings }) {
   const { service, settings } = options
-  const hosts = new Set(settings.containerHosts.map((host) => host.toLowerCase()))
+  const hosts = hostsOf(settings)
 
   return async (request: EmulatorRequest, patience: Patience): Promise<Handled> => {
     const { method, target, headers, peer } = request
     if (target.length > LONGEST_TARGET) return fault('target-too-long')
     if (!isHost(headers.host, hosts)) return fault('host-invalid')
-    if (!PATHS.has(target.split('?')[0] ?? '')) return fault('not-found')
+    if (!PATHS.has(pathOf(target))) return fault('not-found')
     if (method !== 'GET' && method !== 'HEAD') return fault('method')
     const token = headers.authorization
     if (token === undefined || token === '') return fault('token-missing')
@@ -41,6 +45,16 @@ export function createContainerHandler(options: { service: CredentialService; se
       headers: [],
     })
   }
+}
+
+/**
+ * Whether a request on a port of both protocols is one for container credentials: by its Host, or by its path, which the
+ * metadata service does not have, so that a Host that is none of the protocol's is told so.
+ */
+export function createContainerTest(settings: EmulatorSettings): (request: EmulatorRequest) => boolean {
+  const hosts = hostsOf(settings)
+  return ({ headers, target }) =>
+    isHost(headers.host, hosts) || (target.startsWith('/v') && PATHS.has(pathOf(target)))
 }
 
 /** A page that rebinds its own name to the link-local address sends that name as host. */

@@ -1,6 +1,6 @@
 import type { Clock, Random, Report } from '@kube2iam-ts/core'
 import { empty, metadataReply } from './answer.ts'
-import { createContainerHandler, fault } from './container-handler.ts'
+import { createContainerHandler, createContainerTest, fault } from './container-handler.ts'
 import type { CredentialService, Patience } from './credential-service.ts'
 import type { EmulatorEvent } from './events.ts'
 import type { EmulatorRequest, Handler } from './message.ts'
@@ -29,6 +29,8 @@ export interface Emulator {
   readonly metadata: Handler
   /** The container-credentials protocol of 169.254.170.2, 169.254.170.23 and [fd00:ec2::23]. */
   readonly container: Handler
+  /** Both on one port, where the redirection sends all of these addresses: the one that the request is for. */
+  readonly shared: Handler
 }
 
 /** Makes the handlers. They know no sockets: whoever calls them says which address asks. */
@@ -59,7 +61,9 @@ export function createEmulator(options: EmulatorOptions): Emulator {
       tokenVersion: request.headers.token === undefined ? 1 : 2,
     })
 
-  return {
+  const isForContainers = createContainerTest(settings)
+
+  const emulator: Emulator = {
     async metadata(request) {
       const arrived = clock.monotonic()
       const route = classify(request.target)
@@ -89,7 +93,10 @@ export function createEmulator(options: EmulatorOptions): Emulator {
       tell(request, arrived, { service: 'container', route: 'container-credentials' }, handled)
       return handled.reply
     },
+    shared: (request) =>
+      isForContainers(request) ? emulator.container(request) : emulator.metadata(request),
   }
+  return emulator
 }
 
 /** Reads the request's signal no earlier than somebody waits: that is when one is made. */
