@@ -9,11 +9,39 @@ import { tokenUseRows } from './token-use-rows.ts'
 
 const rows: readonly Row[] = [...tokenRows, ...tokenUseRows, ...credentialRows, ...pathRows, ...containerRows]
 
-describe.each<Mode>(['optional', 'required'])('tokens %s', (mode) => {
+/** A way to run rows: a setting of the emulator, and what its clients do. */
+interface Way {
+  readonly name: string
+  readonly mode: Mode
+  readonly rows: readonly Row[]
+  /** Both protocols on one port. */
+  readonly shared?: boolean
+  /** What a row that does not speak of tokens sends: one always, one where the row asks for it, none whatever it asks. */
+  readonly tokens: 'always' | 'as the row says' | 'never'
+}
+
+const ways: readonly Way[] = [
+  { name: 'tokens optional', mode: 'optional', rows, tokens: 'as the row says' },
+  { name: 'tokens required', mode: 'required', rows, tokens: 'always' },
+  { name: 'tokens optional, clients of IMDSv1', mode: 'optional', rows: credentialRows, tokens: 'never' },
+  {
+    name: 'both protocols on one port',
+    mode: 'required',
+    rows: [...containerRows, ...credentialRows],
+    shared: true,
+    tokens: 'always',
+  },
+]
+
+describe.each(ways)('$name', ({ mode, rows: all, shared: isShared = false, tokens }) => {
   let shared: World
   const opened: World[] = []
+  const dressed = (world: World): World => {
+    if (tokens === 'never') return withoutTokens(world)
+    return tokens === 'always' ? withTokens(world) : world
+  }
   beforeAll(async () => {
-    shared = await openWorld({ settings: { tokens: mode } })
+    shared = await openWorld({ settings: { tokens: mode }, shared: isShared })
   })
   afterAll(() => shared.close())
   beforeEach(() => {
@@ -25,27 +53,46 @@ describe.each<Mode>(['optional', 'required'])('tokens %s', (mode) => {
 
   /** A row's own world has the mode under test, and sends the tokens that it needs. */
   const open = async (options: WorldOptions = {}): Promise<World> => {
-    const world = await openWorld({ ...options, settings: { tokens: mode, ...options.settings } })
+    const world = await openWorld({
+      ...options,
+      settings: { tokens: mode, ...options.settings },
+      shared: isShared,
+    })
     opened.push(world)
-    return mode === 'required' ? withTokens(world) : world
+    return dressed(world)
   }
 
-  const held = rows.filter((row) => (row.mode ?? mode) === mode)
+  const held = all.filter((row) => (row.mode ?? mode) === mode)
   for (const row of held) {
     const name = `${row.row}: ${row.does}`
     if ('elsewhere' in row) test.skip(`${name} [${row.elsewhere}]`, () => {})
-    else if ('run' in row)
-      test(name, () => row.run({ world: mode === 'required' ? withTokens(shared) : shared, open }))
-    else test(name, () => runRequest(row, shared))
+    else if ('run' in row) test(name, () => row.run({ world: dressed(shared), open }))
+    else test(name, () => runRequest(row, shared, tokens))
   }
 })
 
-async function runRequest({ send, want }: RequestRow, world: World): Promise<void> {
-  const { token = 'T', from = PODS.app.address, ...rest } = send
+async function runRequest({ send, want }: RequestRow, world: World, tokens: Way['tokens']): Promise<void> {
+  const { token = tokens === 'never' ? 'none' : 'T', from = PODS.app.address, ...rest } = send
   const value = token === 'T' ? await world.tokenOf(from) : token
   const answer = await world.ask({ ...rest, from, ...(value === 'none' ? {} : { token: value }) })
-  expectAnswer(answer, want, send.method)
+  const ttl = tokens === 'never' ? 'absent' : want.ttl
+  expectAnswer(answer, { ...want, ...(ttl === undefined ? {} : { ttl }) }, send.method)
   expect(forwarded(world)).toEqual(want.forwards ?? [])
+}
+
+/** Whatever a scenario asks, its client knows nothing of tokens. */
+function withoutTokens(world: World): World {
+  return {
+    ...world,
+    get listener() {
+      return world.listener
+    },
+    async ask({ token: _unsent, ...request }) {
+      const answer = await world.ask(request)
+      expect(answer.header('x-aws-ec2-metadata-token-ttl-seconds')).toBeUndefined()
+      return answer
+    },
+  }
 }
 
 /** Where tokens are required, a scenario that does not speak of tokens is one of clients that send them. */

@@ -256,7 +256,9 @@ export const credentialRows: readonly Row[] = [
   },
   {
     row: 71,
-    does: 'no session can be had: 503 at once',
+    // No time is asserted, as in row 25: whether STS has failed already is the broker's to know, and that it then answers
+    // at once is a test of credential-broker in virtual time. Here its refusal is passed on.
+    does: 'no session can be had: 503 (no time is asserted)',
     send: { target: `${CREDENTIALS}/broken`, from: PODS.broken.address },
     want: { status: 503 },
   },
@@ -349,6 +351,27 @@ export const credentialRows: readonly Row[] = [
   roleList(78, '/2009-04-04/meta-data/iam/security-credentials/'),
   roleList(78, '/1.0/meta-data/iam/security-credentials'),
   document(78, '/2021-03-23/meta-data/iam/security-credentials/app'),
+  roleList(78, '/9999-99-99/meta-data/iam/security-credentials/'),
+  document(78, '/9999-99-99/meta-data/iam/security-credentials/app'),
+  ...[
+    '',
+    '/',
+    '/meta-data',
+    '/meta-data/',
+    '/meta-data/placement/region',
+    '/meta-data/spot/instance-action',
+  ].map((below) => absent(79, `/2021-03-24${below}`)),
+  {
+    row: 79,
+    does: 'a date that is no version is not asked of the instance, whatever is allowed',
+    async run({ open }) {
+      const world = await open({ allow: ['kube2iam'] })
+      for (const below of ['', '/meta-data/', '/meta-data/spot/instance-action', '/user-data', '/dynamic']) {
+        expectAnswer(await world.ask({ target: `/2021-03-24${below}` }), { status: 404 })
+      }
+      expect(forwarded(world)).toEqual([])
+    },
+  },
   ...['1', 'LATEST', 'Latest', '2021-03', '2021-03-23x', 'v1', '1.1'].flatMap((version) => [
     absent(79, `/${version}/meta-data/iam/security-credentials/`),
     absent(79, `/${version}/meta-data/iam/security-credentials/app`),

@@ -64,6 +64,36 @@ export const pathRows: readonly Row[] = [
     '/meta-data/iam/security-credentials/',
     'http://x//latest/user-data',
   ].map((target) => never(81, target)),
+  {
+    row: 81,
+    does: 'spaces doubled around the target, and line ends before the request line',
+    elsewhere:
+      'cannot be refused: the parser drops them before anybody sees them, as RFC 9112 (2.2 and 3) lets it; the target between them is judged like any other, as the next row shows',
+  },
+  {
+    row: 81,
+    does: 'what stands around the target changes nothing',
+    mode: 'optional',
+    async run({ world }) {
+      const port = world.listener.port
+      const around = (target: string) => [
+        `GET  ${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
+        `GET ${target}  HTTP/1.1\r\nHost: a\r\n\r\n`,
+        `\r\n\r\nGET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
+      ]
+      for (const [target, status] of [
+        [`${CREDENTIALS}/`, 200],
+        ['/latest/user-data', 404],
+        [`/${CREDENTIALS}/`, 404],
+      ] as const) {
+        for (const bytes of around(target)) {
+          const [answer] = parseAnswers(await exchange(bytes, { port, from: PODS.app.address }))
+          expectAnswer(answer!, { status, ...(status === 200 && { body: 'app' }) })
+        }
+      }
+      expect(forwarded(world)).toEqual([])
+    },
+  },
   ...[
     '/latest/meta-data/IAM/security-credentials/',
     '/latest/META-DATA/iam/security-credentials/',

@@ -88,6 +88,8 @@ export interface WorldOptions {
   lenient?: boolean
   allow?: readonly string[]
   host?: string
+  /** Both protocols on each listener, as the agent has them unless the container protocol has a port of its own. */
+  shared?: boolean
 }
 
 /** An emulator on real sockets between fake pods and a fake instance. */
@@ -140,8 +142,11 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     settings,
   })
   const limits = options.limits ?? {}
-  const listener = await listen({ handler: emulator.metadata, host, port: 0, clock, report, limits })
-  const containers = await listen({ handler: emulator.container, host, port: 0, clock, report, limits })
+  const { metadata, container } = options.shared
+    ? { metadata: emulator.shared, container: emulator.shared }
+    : emulator
+  const listener = await listen({ handler: metadata, host, port: 0, clock, report, limits })
+  const containers = await listen({ handler: container, host, port: 0, clock, report, limits })
 
   const ask = async (request: Ask): Promise<RawAnswer> => {
     const {
