@@ -193,9 +193,9 @@ test('a pod that asks for everything under every version keeps no other from its
       ),
   )
   let at = 0
-  let isOver = false
+  const over = new AbortController()
   const loops = Array.from({ length: 4 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       at += 1
       await ask(paths[at % paths.length] ?? '')
       await clock.sleep(5)
@@ -207,7 +207,7 @@ test('a pod that asks for everything under every version keeps no other from its
     await clock.advance(50)
     expect((await notice).status).toBe(200)
   }
-  isOver = true
+  over.abort()
   await clock.advance(1000)
   await Promise.all(loops)
   // All turns were taken: the burst's, and those of three seconds and a little.

@@ -14,9 +14,9 @@ function setUp(rate = { perSecond: 50, burst: 100 }) {
   const take = (peer: IpAddress, isNeeded = always) => turns.take({ peer, signal }, isNeeded)
   /** Peers that always want another turn; how many turns each had. */
   const had = new Map<IpAddress, number>()
-  let isOver = false
+  const over = new AbortController()
   const greedy = async (peer: IpAddress): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       if (await take(peer)) had.set(peer, (had.get(peer) ?? 0) + 1)
       else await clock.sleep(20)
     }
@@ -27,7 +27,7 @@ function setUp(rate = { perSecond: 50, burst: 100 }) {
     }
   }
   const end = async (): Promise<void> => {
-    isOver = true
+    over.abort()
     await clock.advance(1000)
   }
   return { clock, turns, take, had, begin, end }
@@ -77,11 +77,11 @@ test('several that ask without end have equal parts, however many loops each has
 
 test('a fifth of one peer is refused at once, the others when their time is over', async () => {
   const { clock, take } = setUp({ perSecond: 1, burst: 0.5 })
-  const four = Array.from({ length: 4 }, () => take(QUIET))
+  const four = Promise.all(Array.from({ length: 4 }, async () => await take(QUIET)))
   expect(take(QUIET)).toBe(false)
   expect(take(peerAt(1))).toBeInstanceOf(Promise)
   await clock.advance(150)
-  expect(await Promise.all(four)).toEqual([false, false, false, false])
+  expect(await four).toEqual([false, false, false, false])
   expect(take(QUIET)).toBeInstanceOf(Promise)
 })
 

@@ -69,6 +69,7 @@ export function createFairTurns({ clock, perSecond, burst }: FairTurnsOptions): 
   }
 
   const nextPeer = (): IpAddress | undefined => {
+    if (left < 1) return undefined
     let next: IpAddress | undefined
     let longestAgo = Number.POSITIVE_INFINITY
     for (const peer of waiting.keys()) {
@@ -83,10 +84,9 @@ export function createFairTurns({ clock, perSecond, burst }: FairTurnsOptions): 
   const give = (): void => {
     isTimed = false
     count()
-    for (const waiters of waiting.values()) {
-      for (const waiter of [...waiters]) if (!waiter.isNeeded()) waiter.end(true)
-    }
-    for (let peer = nextPeer(); peer !== undefined && left >= 1; peer = nextPeer()) {
+    const unneeded = [...waiting.values()].flat().filter((waiter) => !waiter.isNeeded())
+    for (const waiter of unneeded) waiter.end(true)
+    for (let peer = nextPeer(); peer !== undefined; peer = nextPeer()) {
       spend(peer)
       waiting.get(peer)?.[0]?.end(true)
     }

@@ -76,9 +76,9 @@ test('paths without end empty one bucket: the rest fail without a packet, and ar
 test('a pod’s notice comes through while another asks without end', async () => {
   instance.set('meta-data/spot/instance-action', '{"action":"stop"}')
   let at = 0
-  let isOver = false
+  const over = new AbortController()
   const crawl = async (): Promise<void> => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       at += 1
       await get(`/latest/x/${at}`).catch(() => clock.sleep(20))
     }
@@ -90,7 +90,7 @@ test('a pod’s notice comes through while another asks without end', async () =
     await clock.advance(100)
     expect((await notice).body.toString()).toContain('stop')
   }
-  isOver = true
+  over.abort()
   await clock.advance(1000)
   await Promise.all(loops)
 })
