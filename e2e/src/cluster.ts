@@ -87,3 +87,24 @@ function podManifest(
     status: { phase: 'Running', hostIP: '192.168.77.10', podIP: address, podIPs },
   }
 }
+
+/** As the kubelet projects one into the pod: a JWT, of which only the API server can tell whether it is genuine. */
+export async function projectToken(world: World, { podName, uid }: ClusterPod): Promise<string> {
+  const claims = {
+    aud: ['pods.eks.amazonaws.com'],
+    exp: 4_102_444_799,
+    'kubernetes.io': { namespace: 'apps', pod: { name: podName, uid } },
+  }
+  const token = ['{"alg":"RS256"}', JSON.stringify(claims), 'signature']
+    .map((part) => Buffer.from(part).toString('base64url'))
+    .join('.')
+  await world.addToken(token, {
+    username: 'system:serviceaccount:apps:default',
+    audiences: ['pods.eks.amazonaws.com'],
+    extra: {
+      'authentication.kubernetes.io/pod-name': [podName],
+      'authentication.kubernetes.io/pod-uid': [uid],
+    },
+  })
+  return token
+}

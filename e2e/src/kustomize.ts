@@ -24,7 +24,7 @@ interface Kustomization {
 }
 
 interface Operation {
-  readonly op: 'add' | 'replace'
+  readonly op: 'add' | 'replace' | 'test'
   readonly path: string
   readonly value: unknown
 }
@@ -69,7 +69,11 @@ function change(object: object, { op, path, value }: Operation): void {
   const keys = path.split('/').slice(1)
   const last = keys.pop() ?? ''
   const parent = keys.reduce<unknown>((at, key) => (at as Record<string, unknown>)[key], object)
-  if (Array.isArray(parent) && op === 'add') {
+  if (op === 'test') {
+    const found = (parent as Record<string, unknown>)[last]
+    if (found !== value)
+      throw new Error(`a patch wants ${String(value)} at ${path}, and it is ${String(found)}`)
+  } else if (Array.isArray(parent) && op === 'add') {
     parent.splice(last === '-' ? parent.length : Number(last), 0, value)
   } else (parent as Record<string, unknown>)[last] = value
 }

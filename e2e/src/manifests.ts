@@ -1,6 +1,8 @@
 import { parseAllDocuments } from 'yaml'
+import { NODE_NAME } from './cluster.ts'
 import { kustomize } from './kustomize.ts'
 import { mustRun, run } from './lab/command.ts'
+import { ADDRESSES } from './lab/lab.ts'
 
 const KUSTOMIZE = new URL('../../deploy/kustomize/', import.meta.url).pathname
 
@@ -85,6 +87,20 @@ export function sort(objects: readonly RenderedObject[]): Rendered {
 /** A container's args with `$(NAME)` replaced as the kubelet does it; an unknown name stays as it is. */
 export function expand(args: readonly string[], values: Readonly<Record<string, string>>): string[] {
   return args.map((arg) => arg.replaceAll(/\$\((\w+)\)/g, (whole, name: string) => values[name] ?? whole))
+}
+
+/** The variables that a container gets from the downward API, on the lab's node. */
+export const fieldsOf = (container: Container): Record<string, string> =>
+  Object.fromEntries(
+    container.env.map(({ name, valueFrom }) => [name, FIELDS[valueFrom?.fieldRef.fieldPath ?? ''] ?? '']),
+  )
+
+/** https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#downwardapi-fieldRef */
+const FIELDS: Readonly<Record<string, string>> = {
+  'spec.nodeName': NODE_NAME,
+  'status.hostIP': ADDRESSES.node,
+  'status.hostIPs': `${ADDRESSES.node},${ADDRESSES.node6}`,
+  'metadata.namespace': 'kube-system',
 }
 
 /** What a request to the API server asks to be allowed, as its authorizer sees it. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Agent, startAgent } from '../src/agent.ts'
 import { CLIENTS, type Client, type Way } from '../src/clients/clients.ts'
 import { clientsTable, type Observed, type Row, writeClientsTable } from '../src/clients/table.ts'
-import { type ClusterPod, furnish, runPod } from '../src/cluster.ts'
+import { type ClusterPod, furnish, projectToken, runPod } from '../src/cluster.ts'
 import { createLab, type Lab } from '../src/lab/lab.ts'
 import { findCommand, mustSkip } from '../src/lab/requirements.ts'
 import { startWorld, type World } from '../src/world/world.ts'
@@ -15,7 +15,6 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
   let world: World
   let agent: Agent
   let pod: ClusterPod
-  // As the kubelet projects one into the pod: a JWT, of which only the API server can tell whether it is genuine.
   let token: string
   const rows = new Map<string, Row>()
 
@@ -24,22 +23,7 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
     world = await startWorld(lab)
     await furnish(world, ['reader'])
     pod = await runPod(lab, world, 'reader', { role: 'reader' })
-    const claims = {
-      aud: ['pods.eks.amazonaws.com'],
-      exp: 4_102_444_799,
-      'kubernetes.io': { namespace: 'apps', pod: { name: pod.podName, uid: pod.uid } },
-    }
-    token = ['{"alg":"RS256"}', JSON.stringify(claims), 'signature']
-      .map((part) => Buffer.from(part).toString('base64url'))
-      .join('.')
-    await world.addToken(token, {
-      username: 'system:serviceaccount:apps:default',
-      audiences: ['pods.eks.amazonaws.com'],
-      extra: {
-        'authentication.kubernetes.io/pod-name': [pod.podName],
-        'authentication.kubernetes.io/pod-uid': [pod.uid],
-      },
-    })
+    token = await projectToken(world, pod)
   })
   afterAll(async () => {
     await lab?.close()

@@ -3,13 +3,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agentEnv, runToEnd, untilReady } from '../src/agent.ts'
-import { NODE_NAME } from '../src/cluster.ts'
 import { buildImage, type Image, startContainer } from '../src/lab/container.ts'
-import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
+import { createLab, type Lab } from '../src/lab/lab.ts'
 import { ownPrefix } from '../src/lab/owner.ts'
 import { mustSkip } from '../src/lab/requirements.ts'
 import { describeMainJob } from '../src/main-job.ts'
-import { actionOf, type Container, expand, isAllowed, type Rendered, render } from '../src/manifests.ts'
+import {
+  actionOf,
+  type Container,
+  expand,
+  fieldsOf,
+  isAllowed,
+  type Rendered,
+  render,
+} from '../src/manifests.ts'
 import { makeCertificates } from '../src/world/certificates.ts'
 import type { World } from '../src/world/world.ts'
 
@@ -46,11 +53,7 @@ if (!mustSkip('the container', needs)) {
     const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
     return startContainer(lab, lab.node, {
       image,
-      args: expand(args, {
-        NODE_NAME,
-        HOST_IP: ADDRESSES.node,
-        POD_NAMESPACE: 'kube-system',
-      }),
+      args: expand(args, fieldsOf(container)),
       env: {
         ...agentEnv(world),
         KUBERNETES_SERVICE_HOST: new URL(world.apiUrl).hostname,

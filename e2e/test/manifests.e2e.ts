@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { explainProblems, parseSettings } from '@kube2iam-ts/agent-runtime'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { ADDRESSES } from '../src/lab/lab.ts'
 import { findCommand, mustSkip } from '../src/lab/requirements.ts'
 import {
   actionOf,
   byHand,
   byKubectl,
   expand,
+  fieldsOf,
   isAllowed,
   kubectlKnowsComponents,
   type Rendered,
@@ -19,8 +19,7 @@ const KUSTOMIZE = new URL('../../deploy/kustomize/', import.meta.url)
 const overlays = readdirSync(new URL('overlays/', KUSTOMIZE)).map((name) => `overlays/${name}`)
 const settingsOf = ({ daemonSet }: Rendered) => {
   const [main] = daemonSet.spec.template.spec.containers
-  const values = { NODE_NAME: 'node-a', HOST_IP: ADDRESSES.node, POD_NAMESPACE: 'kube-system' }
-  return parseSettings({ args: expand(main!.args, values) })
+  return parseSettings({ args: expand(main!.args, fieldsOf(main!)) })
 }
 
 describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests', ['kubectl']))(
@@ -114,6 +113,15 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
           'events.k8s.io events create,patch ',
         ].toSorted(),
       )
+    })
+
+    test('dual-stack tells the agent and what goes before it both addresses of the node', () => {
+      const { containers, initContainers } = of('overlays/dual-stack').daemonSet.spec.template.spec
+      for (const container of [...initContainers, ...containers]) {
+        expect(expand(container.args, fieldsOf(container))).toContain('--host-ip=192.168.77.10,fd00:77::10')
+      }
+      const [main] = of('base').daemonSet.spec.template.spec.containers
+      expect(expand(main!.args, fieldsOf(main!))).toContain('--host-ip=192.168.77.10')
     })
 
     test.each([

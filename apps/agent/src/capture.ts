@@ -24,7 +24,7 @@ export function createCapture(
       instance: hostname()
         .replaceAll(/[^A-Za-z0-9._-]/g, '-')
         .slice(0, 40),
-      hostIps: settings.hostIp === undefined ? [] : [parseIpAddress(settings.hostIp)],
+      hostIps: settings.hostIps.map(parseIpAddress),
       appPort: settings.appPort,
       hostInterface: parseHostInterface(settings.hostInterface),
       containerCredentials: settings.containerCredentials,
@@ -46,11 +46,11 @@ export function createCapture(
  */
 export function upstreamEndpoint({
   metadataAddr: { host, port },
-  hostIp,
-}: Pick<AgentSettings, 'metadataAddr' | 'hostIp'>): readonly ExtraEndpoint[] {
+  hostIps,
+}: Pick<AgentSettings, 'metadataAddr' | 'hostIps'>): readonly ExtraEndpoint[] {
   if (isIP(host) === 0) return []
   const address = parseIpAddress(host)
-  const isOwn = hostIp !== undefined && address === parseIpAddress(hostIp)
+  const isOwn = hostIps.some((own) => address === parseIpAddress(own))
   if (isOwn || NOT_OF_ANOTHER.test(address)) return []
   return [{ address, port, action: 'redirect' }]
 }

@@ -9,8 +9,12 @@ export interface ContainerArgs {
 /** What the kubelet would put where a manifest says so. */
 export interface NodeFacts {
   readonly name: string
-  readonly ip: string
+  /** One of each family, the primary one first. */
+  readonly ips: readonly string[]
 }
+
+/** The node on which a manifest is read. */
+export const FIRST_NODE: NodeFacts = { name: 'node-1', ips: ['10.0.0.1', 'fd00::1'] }
 
 /**
  * The arguments of the agent's container in a DaemonSet, with `$(NAME)` replaced as the kubelet does it. The agent's
@@ -42,7 +46,10 @@ function fieldValue(variable: unknown, node: NodeFacts): string | undefined {
   switch (dig(variable, 'valueFrom', 'fieldRef', 'fieldPath')) {
     case 'status.hostIP':
     case 'status.podIP':
-      return node.ip
+      return node.ips[0]
+    case 'status.hostIPs':
+    case 'status.podIPs':
+      return node.ips.join(',')
     case 'spec.nodeName':
       return node.name
     case 'metadata.name':

@@ -2,7 +2,7 @@ import { policySettings } from '@kube2iam-ts/agent-runtime'
 import { isCoded, parseRoleArn, type RoleArn } from '@kube2iam-ts/core'
 import type { Policy } from '@kube2iam-ts/role-policy'
 import { createPolicy } from '@kube2iam-ts/role-policy'
-import { daemonSetArgs } from '../aws/daemonset-args.ts'
+import { daemonSetArgs, FIRST_NODE } from '../aws/daemonset-args.ts'
 import type { RoleDefinition } from '../aws/roles.ts'
 import { parseIamDocument } from '../aws/roles.ts'
 import { createStsJudge, type StsJudge } from '../aws/sts-judgement.ts'
@@ -80,10 +80,7 @@ function filesOf(patterns: readonly string[]): readonly string[] {
 
 function daemonArgs(file: string | undefined): readonly string[] {
   if (file === undefined) return []
-  const found = daemonSetArgs(parseManifests(readText(file, LARGEST), file), {
-    name: 'node-1',
-    ip: '10.0.0.1',
-  })
+  const found = daemonSetArgs(parseManifests(readText(file, LARGEST), file), FIRST_NODE)
   if (found !== undefined) return found.args
   throw new ProblemsError([
     { file, line: 1, column: 1, path: '', message: 'it holds no DaemonSet with a container of the agent' },

@@ -192,9 +192,16 @@ test('the agent’s arguments come from a DaemonSet as the kubelet would pass th
             containers: [
               {
                 image: 'example/kube2iam',
-                args: ['--host-ip=$(HOST_IP)', '--node=$(NODE_NAME)', '--verbose', '$$(LITERAL)'],
+                args: [
+                  '--host-ip=$(HOST_IP)',
+                  '--bind-address=$(HOST_IPS)',
+                  '--node=$(NODE_NAME)',
+                  '--verbose',
+                  '$$(LITERAL)',
+                ],
                 env: [
                   { name: 'HOST_IP', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
+                  { name: 'HOST_IPS', valueFrom: { fieldRef: { fieldPath: 'status.hostIPs' } } },
                   { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
                 ],
               },
@@ -206,6 +213,7 @@ test('the agent’s arguments come from a DaemonSet as the kubelet would pass th
   )
   expect(parseScenario(`${head}agent: {daemonset: ds.yaml}`, join(folder, 's.yaml')).agent.args).toEqual([
     '--host-ip=10.0.0.1',
+    '--bind-address=10.0.0.1,fd00::1',
     '--node=node-1',
     '--verbose',
     '$(LITERAL)',

@@ -2,7 +2,7 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { parseBaseArn } from '@kube2iam-ts/core'
-import { daemonSetArgs } from '../aws/daemonset-args.ts'
+import { daemonSetArgs, FIRST_NODE } from '../aws/daemonset-args.ts'
 import type { RoleDefinition } from '../aws/roles.ts'
 import { parseIamDocument, roleOrFail, trustPolicyOf } from '../aws/roles.ts'
 import { parseManifests } from '../cluster/manifest-file.ts'
@@ -176,7 +176,7 @@ function agentPlan(part: AgentPart, context: Context): AgentPlan {
   if (part.daemonset !== undefined) {
     for (const { path, text, file, at } of readNamed([part.daemonset], context)) {
       const objects = collect(context, at, path, () => parseManifests(text, file)) ?? []
-      const found = daemonSetArgs(objects, { name: 'node-1', ip: '10.0.0.1' })
+      const found = daemonSetArgs(objects, FIRST_NODE)
       if (found === undefined) {
         context.problems.push({
           file: context.file,

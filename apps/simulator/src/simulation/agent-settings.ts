@@ -13,8 +13,8 @@ export interface AgentConfiguration {
 }
 
 /**
- * Reads an agent's arguments with the agent's own parser. `defaults` stand before them, so that what the plan says
- * wins. Throws `ProblemsError` with the line that the agent itself would print.
+ * Reads an agent's arguments with the agent's own parser. `defaults` (`--flag=value`) are for what the plan does not
+ * say. Throws `ProblemsError` with the line that the agent itself would print.
  */
 export function readAgentPlan(
   plan: AgentPlan,
@@ -27,7 +27,10 @@ export function readAgentPlan(
   const environment = Object.fromEntries(
     Object.entries(plan.env).filter(([name]) => name.startsWith('KUBE2IAM_') || name.startsWith('AWS_')),
   )
-  const parsed = parseSettings({ args: [...defaults, ...plan.args], environment })
+  // A flag that takes a list would add up what stands before it.
+  const named = new Set(plan.args.map(flagOf))
+  const args = [...defaults.filter((arg) => !named.has(flagOf(arg))), ...plan.args]
+  const parsed = parseSettings({ args, environment })
   if (parsed.kind === 'invalid') return fail(explainProblems(parsed.problems))
   if (parsed.kind === 'help') return fail('--help is not a setting')
   try {
@@ -37,3 +40,5 @@ export function readAgentPlan(
     throw error
   }
 }
+
+const flagOf = (arg: string): string => arg.split('=')[0] ?? ''

@@ -154,7 +154,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
           createCaptureManager({
             settings: {
               instance: node.replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 40),
-              hostIps: [parseIpAddress(settings.hostIp ?? address)],
+              hostIps: (settings.hostIps.length > 0 ? settings.hostIps : [address]).map(parseIpAddress),
               appPort: settings.appPort,
               hostInterface: parseHostInterface(settings.hostInterface),
               containerCredentials: settings.containerCredentials,

@@ -7,6 +7,8 @@ import type { StartupTaintEvent } from './kubernetes/startup-taint.ts'
 export interface BoundAddress {
   readonly host: string
   readonly port: number
+  /** Where it listens for the same beside that: on a node with two families, the address of the other one. */
+  readonly also?: readonly { readonly host: string; readonly port: number }[]
 }
 
 export interface BoundAddresses {

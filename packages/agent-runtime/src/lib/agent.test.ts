@@ -388,6 +388,30 @@ describe('interception', () => {
     expect(it.agent.health().parts.find(({ name }) => name === 'interception')).toMatchObject({ ok: true })
   })
 
+  test('with an address of each family, both metadata addresses lead to the agent', async () => {
+    await started([web], { args: ['--iptables', '--host-ip=10.0.3.17,fd00::17'] })
+    await it.clock.advance(5_000)
+    expect(it.agent.health()).toMatchObject({ ready: true })
+    expect(it.agent.health().parts).toContainEqual(
+      expect.objectContaining({
+        name: 'listening',
+        reason: 'listening on 10.0.3.17:8181 and [fd00::17]:8181',
+      }),
+    )
+    expect(it.lines('listening')).toMatchObject([
+      { metadata: { host: '10.0.3.17', port: 8181, also: [{ host: 'fd00::17', port: 8181 }] } },
+    ])
+    const asked = { inInterface: 'cni0' }
+    expect(it.netfilter.send({ ...asked, source: POD, destination: '169.254.169.254' })).toMatchObject({
+      fate: 'redirected',
+      address: '10.0.3.17',
+    })
+    expect(it.netfilter.send({ ...asked, source: 'fd00:4::7', destination: 'fd00:ec2::254' })).toMatchObject({
+      fate: 'redirected',
+      address: 'fd00::17',
+    })
+  })
+
   test('a node without iptables is not ready, and says why', async () => {
     it = createTestAgent({ args })
     it.netfilter.faults.denied = 1_000

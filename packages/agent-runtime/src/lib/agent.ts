@@ -13,7 +13,7 @@ import { createInterception } from './interception.ts'
 import { createObjectEvents } from './kubernetes/object-events.ts'
 import { removeStartupTaint } from './kubernetes/startup-taint.ts'
 import { createTokenIdentities } from './kubernetes/token-identities.ts'
-import { type Listeners, openListeners } from './listeners.ts'
+import { type Listeners, openListeners, printBound } from './listeners.ts'
 import { createReadiness } from './readiness.ts'
 import { createSessionKeeper } from './session-keeper.ts'
 import { createMetrics } from './telemetry/metrics.ts'
@@ -205,7 +205,10 @@ export function createAgent(deps: AgentDeps): Agent {
   health.add({
     name: 'listening',
     required: true,
-    state: () => ({ ok: listeners !== undefined, reason: listeners === undefined ? 'not yet' : 'listening' }),
+    state: () =>
+      listeners === undefined
+        ? { ok: false, reason: 'not yet' }
+        : { ok: true, reason: `listening on ${printBound(listeners.addresses.metadata)}` },
   })
   health.add({ name: 'watch', required: true, state: () => watchState(registry) })
   if (interception !== undefined) for (const part of interception.parts) health.add(part)

@@ -8,7 +8,7 @@ import {
   type Reply,
 } from '@kube2iam-ts/metadata-emulator'
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
-import type { BoundAddresses } from './agent-events.ts'
+import type { BoundAddress, BoundAddresses } from './agent-events.ts'
 import type { AgentSettings } from './settings/settings.ts'
 import { answerStatus, type StatusAnswer, type StatusScope, type StatusSources } from './status-routes.ts'
 
@@ -30,6 +30,7 @@ export interface Listeners {
 
 /** Every interface: `::` takes IPv4 too where the node has IPv6, and is refused where it has not. */
 const EVERYWHERE = '0.0.0.0'
+const EVERYWHERE_OF_BOTH = '::'
 
 /** What probes and Prometheus need, for each address that asks on the port of pods: a page of metrics costs milliseconds. */
 const STATUS_RATE = { perSecond: 10, burst: 20 }
@@ -43,39 +44,45 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   const { settings, emulator, status, listen, clock, report } = options
   const opened: Listener[] = []
   const shares = sharesPort(settings)
-  const podsHost = settings.bindAddress ?? settings.hostIp ?? EVERYWHERE
+  const { bindAddresses, hostIps } = settings
+  const [podsHost = EVERYWHERE, ...otherHosts] = bindAddresses.length > 0 ? bindAddresses : hostIps
   const open = async (handler: Handler, host: string, port: number): Promise<Listener> => {
     const limits = { connectionsPerPeer: settings.podConnections }
     const listener = await listen({ handler, host, port, reusePort: port !== 0, clock, report, limits })
     opened.push(listener)
     return listener
   }
+  const openForPods = async (handler: Handler, port: number): Promise<BoundAddress> => {
+    const first = await open(handler, podsHost, port)
+    const also: BoundAddress[] = []
+    // Where the system chooses the port, both families have the same one.
+    for (const host of otherHosts) also.push(boundAt(await open(handler, host, first.port)))
+    return { ...boundAt(first), ...(also.length > 0 && { also }) }
+  }
   try {
     const own = withContainerProtocol(settings, emulator)
-    const metadata = await open(
+    const metadata = await openForPods(
       withStatus(own, limited(status, clock, report), shares ? 'shared' : 'probe'),
-      podsHost,
       settings.appPort,
     )
     const metricsPort = settings.metricsPort
-    const statusListener =
+    const everywhere = hostIps.some((address) => address.includes(':')) ? EVERYWHERE_OF_BOTH : EVERYWHERE
+    const statusAddress =
       shares || metricsPort === undefined
         ? metadata
-        : await open(
-            withStatus(undefined, unlimited(status), 'private'),
-            settings.metricsAddress ?? EVERYWHERE,
-            metricsPort,
+        : boundAt(
+            await open(
+              withStatus(undefined, unlimited(status), 'private'),
+              settings.metricsAddress ?? everywhere,
+              metricsPort,
+            ),
           )
     const container =
       settings.containerCredentials && settings.containerCredentialsPort !== undefined
-        ? await open(emulator.container, podsHost, settings.containerCredentialsPort)
+        ? await openForPods(emulator.container, settings.containerCredentialsPort)
         : undefined
     return {
-      addresses: {
-        metadata: boundAt(metadata),
-        status: boundAt(statusListener),
-        container: container && boundAt(container),
-      },
+      addresses: { metadata, status: statusAddress, container },
       connections: () => opened.reduce((sum, { connections }) => sum + connections, 0),
       close: (drainMs) => closeAll(opened, drainMs),
     }
@@ -85,7 +92,13 @@ export async function openListeners(options: ListenersOptions): Promise<Listener
   }
 }
 
-const boundAt = ({ host, port }: Listener) => ({ host, port })
+const boundAt = ({ host, port }: Listener): BoundAddress => ({ host, port })
+
+/** `10.0.3.17:8181 and [fd00::17]:8181` */
+export const printBound = ({ host, port, also = [] }: BoundAddress): string =>
+  [{ host, port }, ...also]
+    .map((at) => `${at.host.includes(':') ? `[${at.host}]` : at.host}:${at.port}`)
+    .join(' and ')
 
 const closeAll = async (listeners: readonly Listener[], drainMs: number): Promise<void> => {
   await Promise.all(listeners.map((listener) => listener.close({ drainMs })))

@@ -197,7 +197,7 @@ export function createTestAgent({
         createCaptureManager({
           settings: {
             instance: 'node-1',
-            hostIps: settings.hostIp === undefined ? [] : [parseIpAddress(settings.hostIp)],
+            hostIps: settings.hostIps.map(parseIpAddress),
             appPort: settings.appPort,
           },
           runner: netfilter.runner,

@@ -34,6 +34,9 @@ describe('what is said once at start', () => {
     [['--api-server=http://10.0.0.1:8080', '--api-token=t'], '--api-server'],
     [['--sts-endpoint=http://10.0.0.9'], '--sts-endpoint'],
     [['--relist-interval=1m'], '--relist-interval'],
+    [['--iptables', '--bind-address=127.0.0.1'], '--bind-address'],
+    [['--iptables', '--host-ip=fd00::1', '--bind-address=10.0.3.17'], '--bind-address'],
+    [['--iptables', '--host-ip=fd00::1', '--bind-address=0.0.0.0'], '--bind-address'],
   ])('%j', (args, setting) => {
     expect(unwise(...args)).toEqual([setting])
   })
@@ -48,6 +51,10 @@ describe('what is said once at start', () => {
     [['--sts-endpoint=http://[::1]:4566']],
     [['--sts-endpoint=https://sts.eu-central-1.amazonaws.com']],
     [['--relist-interval=30m']],
+    [['--iptables', '--bind-address=0.0.0.0']],
+    [['--iptables', '--host-ip=fd00::1']],
+    [['--iptables', '--host-ip=fd00::1', '--bind-address=::']],
+    [['--iptables', '--host-ip=fd00::1', '--bind-address=10.0.3.17,fd00:0::1']],
   ])('nothing of %j', (args) => {
     expect(unwise(...args)).toEqual([])
   })

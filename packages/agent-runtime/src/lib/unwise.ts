@@ -1,3 +1,4 @@
+import { toIpAddress } from '@kube2iam-ts/core'
 import { parseMetadataAllow } from '@kube2iam-ts/metadata-emulator'
 import { sharesPort } from './listeners.ts'
 import { isEverybody } from './settings/contradictions.ts'
@@ -13,6 +14,14 @@ export function isReadOnTheWay(url: string | undefined): boolean {
   return protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname)
 }
 
+/** Whether what is redirected to an address of the node finds the agent there, as far as settings tell. */
+function isListenedOn(address: string, { bindAddresses }: AgentSettings): boolean {
+  const same = (other: string): boolean => toIpAddress(other) === toIpAddress(address)
+  const isAny = (other: string): boolean =>
+    toIpAddress(other) === '::' || (other === '0.0.0.0' && !address.includes(':'))
+  return bindAddresses.length === 0 || bindAddresses.some((other) => same(other) || isAny(other))
+}
+
 /** What was asked for and is allowed, and what somebody should know about it. */
 export function unwiseSettings(settings: AgentSettings): readonly { setting: string; why: string }[] {
   const rows: (readonly [boolean, string, string])[] = [
@@ -22,9 +31,14 @@ export function unwiseSettings(settings: AgentSettings): readonly { setting: str
       'it is the port that pods reach, so that they can read metrics; give it one of its own',
     ],
     [
-      settings.bindAddress === undefined && settings.hostIp === undefined,
+      settings.bindAddresses.length === 0 && settings.hostIps.length === 0,
       '--bind-address',
       'every address of the node is listened on; give --host-ip or --bind-address',
+    ],
+    [
+      settings.iptables && settings.hostIps.some((address) => !isListenedOn(address, settings)),
+      '--bind-address',
+      'pods are redirected to a --host-ip that is not listened on; leave it out, or give each of --host-ip',
     ],
     [settings.insecure, '--insecure', "the API server's certificate is not verified; use it in tests only"],
     [

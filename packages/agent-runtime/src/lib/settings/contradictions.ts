@@ -33,9 +33,9 @@ export const CONTRADICTIONS: readonly Contradiction[] = [
   },
   {
     setting: 'iptables',
-    when: (is) => is.iptables && is.hostIp === undefined,
+    when: (is) => is.iptables && is.hostIps.length === 0,
     wrong: 'needs to know where to send packets to',
-    right: 'give --host-ip, in a DaemonSet status.hostIP',
+    right: 'give --host-ip, in a DaemonSet status.hostIP or status.hostIPs',
   },
   {
     setting: 'iptablesCleanup',

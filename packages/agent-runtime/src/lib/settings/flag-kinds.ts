@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { BaseArn, Cidr, RoleArn } from '@kube2iam-ts/core'
-import { isCoded, parseBaseArn, parseCidr, parseRoleArn, resolveRole } from '@kube2iam-ts/core'
+import { isCoded, parseBaseArn, parseCidr, parseRoleArn, resolveRole, toIpAddress } from '@kube2iam-ts/core'
 import { formatGoDuration, parseGoDuration } from './go-duration.ts'
 
 /** What came of reading a value: the value, or what is wrong with it and what a right one is. */
@@ -157,6 +157,26 @@ export const ip: FlagKind<string> = {
   label: 'ip',
   parse: (value) =>
     isIP(value) === 0 ? wrong('is not an IP address', 'give one such as 10.0.3.17') : right(value),
+}
+
+/** An address for each family that is served, as the downward API's `status.hostIPs` has them. */
+export const ipOfEachFamily: FlagKind<readonly string[]> = {
+  ...list(ip),
+  parse(value) {
+    const parsed = list(ip).parse(value)
+    if (!parsed.ok) return parsed
+    const canonical = (address: string): string => toIpAddress(address) ?? address
+    const addresses = [...new Map(parsed.value.map((address) => [canonical(address), address])).values()]
+    for (const family of [4, 6]) {
+      const isOfFamily = (address: string) => canonical(address).includes(':') === (family === 6)
+      const [, second] = addresses.filter(isOfFamily)
+      if (second !== undefined) {
+        const expected = 'give one address of each family, such as 10.0.3.17,fd00::17'
+        return wrong(`holds "${second}", which is a second IPv${family} address`, expected)
+      }
+    }
+    return right(addresses)
+  },
 }
 
 export const cidr: FlagKind<Cidr> = {

@@ -1,3 +1,4 @@
+import { parseIpAddress } from '@kube2iam-ts/core'
 import { describe, expect, test } from 'vitest'
 import { flagRows } from './flags.ts'
 import { explainProblems } from './problem.ts'
@@ -91,7 +92,7 @@ describe('the command line', () => {
     })
     expect(settings).toMatchObject({
       iptables: true,
-      hostIp: '10.0.3.17',
+      hostIps: ['10.0.3.17'],
       hostInterface: 'eni+',
       namespaceRestrictions: 'enforce',
       iamRoleSessionTtl: 1_800_000,
@@ -121,10 +122,21 @@ describe('the command line', () => {
     expect(settings.metadataAllow).toEqual(['region', 'spot', 'tags'])
   })
 
+  test.each([
+    [['--host-ip=10.0.0.1,fd00::1']],
+    [['--host-ip=10.0.0.1', '--host-ip', 'fd00::1']],
+    [['--host-ip=10.0.0.1, fd00::1, ::ffff:10.0.0.1']],
+  ])('takes an address of each family: %j', (args) => {
+    const { hostIps } = settingsOf({ args })
+    expect(hostIps.map(parseIpAddress)).toEqual(['10.0.0.1', 'fd00::1'])
+    const bind = args.map((arg) => arg.replace('host-ip', 'bind-address'))
+    expect(settingsOf({ args: bind }).bindAddresses).toEqual(hostIps)
+  })
+
   test('takes an empty value for unset where kube2iam does', () => {
     expect(settingsOf({ args: ['--default-role=', '--base-role-arn=', '--host-ip='] })).toMatchObject({
       defaultRole: undefined,
-      hostIp: undefined,
+      hostIps: [],
     })
   })
 
@@ -237,6 +249,22 @@ describe('a refusal is one line that names the flag, what is wrong and what is r
     [
       ['--auto-discover-default-role', '--default-role=a'],
       '--auto-discover-default-role cannot be used when --default-role is given: remove one of the two',
+    ],
+    [
+      ['--host-ip=10.0.0.1,10.0.0.2'],
+      /^--host-ip holds "10\.0\.0\.2", which is a second IPv4 address: give one/,
+    ],
+    [
+      ['--host-ip=10.0.0.1', '--host-ip=::ffff:10.0.0.2'],
+      /holds "::ffff:10\.0\.0\.2", which is a second IPv4/,
+    ],
+    [
+      ['--bind-address=fd00::1,fd00::2'],
+      /^--bind-address holds "fd00::2", which is a second IPv6 address: give/,
+    ],
+    [
+      ['--host-ip=10.0.0.1,node-1'],
+      /^--host-ip holds "node-1", which is not an IP address: give one such as/,
     ],
     [['--iptables'], /^--iptables needs to know where to send packets to: give --host-ip/],
     [['--node-taint=a/b'], /^--node-taint needs to know which node it is: give --node/],

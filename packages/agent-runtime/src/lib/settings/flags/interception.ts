@@ -1,5 +1,5 @@
 import type { Flag, FlagGroup } from '../flag.ts'
-import { choice, cidr, ip, list, name, optional, text, toggle, toggleOr } from '../flag-kinds.ts'
+import { choice, cidr, ipOfEachFamily, list, name, optional, text, toggle, toggleOr } from '../flag-kinds.ts'
 
 const flag = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({ group: 'interception', ...row })
 const telemetry = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({
@@ -23,12 +23,15 @@ export const interceptionFlags = {
         'Chains of its own, IPv6 too, repaired when somebody changes them, never removed by a restart; kube2iam appends one rule once.',
     },
   }),
-  hostIp: flag({
+  hostIps: flag({
     name: 'host-ip',
-    kind: optional(ip),
+    kind: ipOfEachFamily,
     default: '',
-    doc: 'Address of this node that the rules send to and the agent listens on; status.hostIP in a DaemonSet.',
-    kube2iam: {},
+    doc: 'Address of this node that the rules send to and the agent listens on; status.hostIP in a DaemonSet. With an address of the other family too (status.hostIPs: 10.0.3.17,fd00::17) pods are served over both; the metadata addresses of a family without one are blocked for pods.',
+    kube2iam: {
+      difference:
+        'One address of each family, where kube2iam takes one in all. Two of one family are refused; in kube2iam the last one counts.',
+    },
     example: '$(HOST_IP)',
   }),
   hostInterface: flag({

@@ -6,6 +6,7 @@ import {
   duration,
   hostPort,
   ip,
+  ipOfEachFamily,
   list,
   name,
   optional,
@@ -71,7 +72,7 @@ export const metadataFlags = {
     name: 'pod-connections',
     kind: count(1, 10_000),
     default: '128',
-    doc: 'Connections that one pod may have open.',
+    doc: 'Connections that one pod may have open from each of its addresses.',
   }),
   containerCredentials: flag({
     name: 'container-credentials',
@@ -96,11 +97,11 @@ export const listeningFlags = {
     doc: "Port that pods' requests are redirected to.",
     kube2iam: {},
   }),
-  bindAddress: listening({
+  bindAddresses: listening({
     name: 'bind-address',
-    kind: optional(ip),
+    kind: ipOfEachFamily,
     default: '',
-    doc: 'Address to listen on for pods. Unset: --host-ip, to which the redirection sends; without that, every address, which is logged as unwise.',
+    doc: 'Address to listen on for pods, or one of each family. Unset: --host-ip, to which the redirection sends; without that, every address, which is logged as unwise.',
     example: '10.0.3.17',
   }),
   metricsPort: listening({
@@ -118,7 +119,7 @@ export const listeningFlags = {
     name: 'metrics-address',
     kind: optional(ip),
     default: '',
-    doc: 'Address of the metrics port. Unset: every address, for Prometheus and the kubelet.',
+    doc: 'Address of the metrics port. Unset: every address, for Prometheus and the kubelet; of IPv6 too where --host-ip has one.',
   }),
   containerCredentialsPort: listening({
     name: 'container-credentials-port',
