@@ -6,6 +6,7 @@ import {
   type Log,
 } from '@kube2iam-ts/agent-runtime'
 import { systemClock } from '@kube2iam-ts/core'
+import { createNodeFiles } from '@kube2iam-ts/iptables-manager'
 import { createMemoryTokenKeys, type TokenKeys } from '@kube2iam-ts/metadata-emulator'
 import { createInstanceMetadata, listen, openTokenKeyDirectory } from '@kube2iam-ts/metadata-emulator/node'
 import { Registry } from 'prom-client'
@@ -49,6 +50,7 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
       }),
     tokenKeys: tokenKeys(settings.runDirectory, log),
     createUpstream: (report) => createInstanceMetadata({ origin, clock, report }),
+    nodeFiles: createNodeFiles(),
     listen,
   }
   return createAgent(

@@ -7,7 +7,7 @@ import type {
   ServiceAccountRecord,
 } from '@kube2iam-ts/core'
 import type { TokenService, TokenServiceEvent } from '@kube2iam-ts/credential-broker'
-import type { CaptureEvent, CaptureManager } from '@kube2iam-ts/iptables-manager'
+import type { CaptureEvent, CaptureManager, WritableNodeFiles } from '@kube2iam-ts/iptables-manager'
 import type { EmulatorEvent, TokenKeys, Upstream } from '@kube2iam-ts/metadata-emulator'
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
 import type { ConfirmAddress, Feed } from '@kube2iam-ts/pod-registry'
@@ -75,5 +75,7 @@ export interface AgentDeps {
   readonly createUpstream: (report: Report<EmulatorEvent>) => Upstream
   /** Absent unless `--iptables`. */
   readonly createCapture?: (report: Report<CaptureEvent>) => CapturePort
+  /** The node's settings, of which one is set (`--migrate-requests`). Absent: none is. */
+  readonly nodeFiles?: Pick<WritableNodeFiles, 'readText' | 'writeText'>
   readonly listen: (options: ListenOptions) => Promise<Listener>
 }

@@ -2,6 +2,7 @@ import type { PodIdentity } from '@kube2iam-ts/core'
 import type { DiscoveryEvent } from './discovery.ts'
 import type { ObjectEventsReport } from './kubernetes/object-events.ts'
 import type { StartupTaintEvent } from './kubernetes/startup-taint.ts'
+import type { RequestMigrationEvent } from './request-migration.ts'
 
 /** Where the agent listens. */
 export interface BoundAddress {
@@ -39,4 +40,5 @@ export type AgentEvent =
   | { readonly kind: 'bug'; readonly where: string; readonly error: unknown }
   | DiscoveryEvent
   | ObjectEventsReport
+  | RequestMigrationEvent
   | StartupTaintEvent

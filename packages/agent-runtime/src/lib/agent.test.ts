@@ -412,6 +412,23 @@ describe('interception', () => {
     })
   })
 
+  test('with the rules, the agent that comes has connections handed over to it, unless told not to', async () => {
+    const path = '/proc/sys/net/ipv4/tcp_migrate_req'
+    for (const [more, after] of [
+      [['--iptables'], '1\n'],
+      [['--iptables', '--migrate-requests=off'], '0\n'],
+      [[], '0\n'],
+    ] as const) {
+      await it?.agent.stop('the next one')
+      await started([web], { args: ['--host-ip=10.0.3.17', ...more], files: { [path]: '0\n' } })
+      await it.clock.advance(1_000)
+      expect(await it.netfilter.files.readText(path)).toBe(after)
+      expect(it.lines('connections that wait to be accepted pass to the next agent')).toHaveLength(
+        after === '1\n' ? 1 : 0,
+      )
+    }
+  })
+
   test('a node without iptables is not ready, and says why', async () => {
     it = createTestAgent({ args })
     it.netfilter.faults.denied = 1_000

@@ -15,6 +15,7 @@ import { removeStartupTaint } from './kubernetes/startup-taint.ts'
 import { createTokenIdentities } from './kubernetes/token-identities.ts'
 import { type Listeners, openListeners, printBound } from './listeners.ts'
 import { createReadiness } from './readiness.ts'
+import { migrateRequests } from './request-migration.ts'
 import { createSessionKeeper } from './session-keeper.ts'
 import { createMetrics } from './telemetry/metrics.ts'
 import { createTelemetry, type Telemetry } from './telemetry/telemetry.ts'
@@ -293,6 +294,10 @@ export function createAgent(deps: AgentDeps): Agent {
       if (interception !== undefined)
         background('interception', interception.start(signal).then(readiness.check))
       background('readiness', readiness.watch())
+      const { nodeFiles } = deps
+      // Whoever keeps the rules of the node answers for its network; others may not want it touched.
+      if (settings.iptables && settings.migrateRequests === 'auto' && nodeFiles !== undefined)
+        background('migration', migrateRequests(nodeFiles).then(report.agent))
       const { nodeTaint, node } = settings
       const { taints } = cluster
       if (nodeTaint !== undefined && node !== undefined && taints !== undefined) {

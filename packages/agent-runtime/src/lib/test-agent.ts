@@ -36,6 +36,8 @@ export interface TestAgentOptions {
   /** The command line. `--node=node-1` is there already. */
   readonly args?: readonly string[]
   readonly rules?: readonly PolicyRule[]
+  /** Files of the node, by path. */
+  readonly files?: Readonly<Record<string, string>>
   /** The account of the instance's role; `undefined` as `role` for an instance without one. */
   readonly instance?: Parameters<typeof createFakeInstance>[0]
 }
@@ -84,6 +86,7 @@ export interface TestAskOptions {
 export function createTestAgent({
   args = [],
   rules = [],
+  files = {},
   instance: facts,
 }: TestAgentOptions = {}): TestAgent {
   const parsed = parseSettings({ args: ['--node=node-1', ...args] })
@@ -100,6 +103,7 @@ export function createTestAgent({
   const instance = createFakeInstance({ clock, random, account: '123456789012', role: 'node', ...facts })
   const netfilter = createFakeNetfilter({
     links: ['cni0'],
+    files,
     routes: { '10.4.0.7': 'cni0', '10.4.0.8': 'cni0' },
   })
   const metrics = new Registry()
@@ -207,6 +211,7 @@ export function createTestAgent({
           report,
         }),
     }),
+    nodeFiles: netfilter.files,
     async listen({ handler, host, port }) {
       if (world.faults.listen !== undefined) throw new Error(world.faults.listen)
       handlers.set(port, handler)

@@ -5,7 +5,7 @@ import { runIp } from './fake-ip.ts'
 import { runIptables, runIptablesRestore, runIptablesSave } from './fake-iptables.ts'
 import { createFakeKernel, type FakeFate, type FakeKind, type FakePacket } from './fake-kernel.ts'
 import { runNft } from './fake-nft.ts'
-import type { NodeFiles } from './node-files.ts'
+import type { WritableNodeFiles } from './node-files.ts'
 import type { Family } from './settings.ts'
 
 export interface FakeConnection {
@@ -32,6 +32,8 @@ export interface FakeNetfilterOptions {
   readonly routes?: Readonly<Record<string, string>>
   /** Files of the node, by path. */
   readonly files?: Readonly<Record<string, string>>
+  /** Those of them that are mounted read-only, as containers have `/proc/sys`; none unless told. */
+  readonly readOnlyFiles?: readonly string[]
 }
 
 /** Things that go wrong. Each counts down, so that a fault passes. */
@@ -47,7 +49,7 @@ export interface FakeFaults {
 /** The netfilter of one node, in memory: answers the programs' arguments and refuses as the kernel does. */
 export interface FakeNetfilter {
   readonly runner: CommandRunner
-  readonly files: NodeFiles
+  readonly files: WritableNodeFiles
   readonly faults: FakeFaults
   /** Every program that was run, with its arguments. */
   readonly calls: readonly (readonly string[])[]
@@ -76,6 +78,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
   const installed = new Set(options.programs ?? PROGRAMS)
   const faults: FakeFaults = { locked: 0, denied: 0, lostCommits: 0 }
   const calls: (readonly string[])[] = []
+  const files = new Map(Object.entries(options.files ?? {}))
   const routes = new Map(Object.entries(options.routes ?? {}))
   const monitors = new Set<(lines: readonly string[]) => void>()
   const listeners = new Set<() => void>()
@@ -182,13 +185,19 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
       async readText(path) {
         if (path === '/proc/net/ip_tables_names') return legacyTables()
         if (path === '/proc/net/if_inet6') return options.ipv6 === false ? undefined : ''
-        return options.files?.[path]
+        return files.get(path)
       },
       async list(path) {
-        return Object.keys(options.files ?? {})
+        return [...files.keys()]
           .filter((name) => name.startsWith(`${path}/`))
           .map((name) => name.slice(path.length + 1))
           .toSorted()
+      },
+      async writeText(path, text) {
+        if (!files.has(path)) return 'ENOENT'
+        if (options.readOnlyFiles?.includes(path) === true) return 'EROFS'
+        files.set(path, text)
+        return undefined
       },
     },
     faults,

@@ -15,6 +15,8 @@ const LINES: Readonly<Record<AgentEvent['kind'], readonly [LogLevel, string]>> =
   'interception-not-tried': ['warn', 'the redirection could not be tried'],
   'interception-removed': ['warn', 'redirection is removed'],
   'interception-stays': ['info', 'redirection stays in place'],
+  'requests-migrate': ['info', 'connections that wait to be accepted pass to the next agent'],
+  'requests-do-not-migrate': ['info', 'connections that wait to be accepted may be reset when agents change'],
   'host-network-role': ['warn', 'a host-network pod has a role that its address cannot prove'],
   stopping: ['info', 'stopping'],
   stopped: ['info', 'stopped'],

@@ -139,6 +139,12 @@ export const listeningFlags = {
     default: '',
     doc: 'File to write the addresses that the agent listens on to, as JSON. Lets a port be 0, chosen by the system.',
   }),
+  migrateRequests: listening({
+    name: 'migrate-requests',
+    kind: choice('auto', 'off'),
+    default: 'auto',
+    doc: 'Whether the agent, with --iptables, sets net.ipv4.tcp_migrate_req of the node to 1 at start, where it may: a connection that waits to be accepted when one agent stops is then handed to the next one, and otherwise reset (Linux 5.14 and later). In a container it may with the component migrate-requests of deploy/kustomize.',
+  }),
   shutdownTimeout: listening({
     name: 'shutdown-timeout',
     // With the second that the rest takes, less than the grace period of the DaemonSet in deploy/kustomize.
