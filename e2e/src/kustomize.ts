@@ -35,9 +35,10 @@ export function kustomize(folder: string): KubernetesObject[] {
   const objects = (kustomization.resources ?? []).flatMap((resource) => {
     const path = join(folder, resource)
     if (statSync(path).isDirectory()) return kustomize(path)
-    // `yaml` follows the anchors that the manifests use for what containers have in common.
+    // `yaml` follows the anchors that the manifests use for what containers have in common. A patch of one container
+    // is none of the other, so each gets its own copy.
     return parseAllDocuments(readFileSync(path, 'utf8')).map(
-      (document) => document.toJS() as KubernetesObject,
+      (document) => JSON.parse(JSON.stringify(document.toJS())) as KubernetesObject,
     )
   })
   applyPatches(objects, kustomization)

@@ -36,7 +36,11 @@ export interface Container {
 export interface PodSpec {
   readonly initContainers: readonly Container[]
   readonly containers: readonly Container[]
-  readonly volumes: readonly { readonly name: string; readonly hostPath: { readonly path: string } }[]
+  readonly volumes: readonly {
+    readonly name: string
+    readonly hostPath?: { readonly path: string; readonly type: string }
+    readonly emptyDir?: object
+  }[]
   readonly [field: string]: unknown
 }
 

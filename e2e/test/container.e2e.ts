@@ -2,9 +2,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { agentEnv, runToEnd, untilReady } from '../src/agent.ts'
+import { agentEnv, METRICS_PORT, runToEnd, untilReady } from '../src/agent.ts'
+import { furnish } from '../src/cluster.ts'
+import { run } from '../src/lab/command.ts'
 import { buildImage, type Image, startContainer } from '../src/lab/container.ts'
-import { createLab, type Lab } from '../src/lab/lab.ts'
+import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
 import { ownPrefix } from '../src/lab/owner.ts'
 import { mustSkip } from '../src/lab/requirements.ts'
 import { describeMainJob } from '../src/main-job.ts'
@@ -18,7 +20,8 @@ import {
   render,
 } from '../src/manifests.ts'
 import { makeCertificates } from '../src/world/certificates.ts'
-import type { World } from '../src/world/world.ts'
+import type { WorldOptions } from '../src/world/protocol.ts'
+import { startWorld, type World } from '../src/world/world.ts'
 
 // The main job once more, by the image, started as the DaemonSet says it: its args, its capabilities, its mounts,
 // its read-only root, and an API server that is HTTPS and wants the service account's token.
@@ -48,7 +51,7 @@ if (!mustSkip('the container', needs)) {
   }, 600_000)
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  const containerOf = (lab: Lab, container: Container, args: readonly string[]) => {
+  const containerOf = (lab: Lab, container: Container, args: readonly string[], from = manifests) => {
     const { capabilities } = container.securityContext
     const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
     return startContainer(lab, lab.node, {
@@ -61,10 +64,21 @@ if (!mustSkip('the container', needs)) {
       },
       capabilities: capabilities.add.map((name) => `CAP_${name}`),
       mounts: {
-        ...hostPaths(lab, container, manifests),
+        ...volumeMounts(lab, container, from),
         [serviceAccount]: { source: join(lab.folder, 'service-account'), readOnly: true },
       },
     })
+  }
+
+  /** The API server as a cluster has it, and what the kubelet puts into the pod to reach it. */
+  async function secured(lab: Lab): Promise<Partial<WorldOptions>> {
+    const folder = join(lab.folder, 'service-account')
+    mkdirSync(folder)
+    const tls = await makeCertificates(lab.folder, lab.worldAddress)
+    writeFileSync(join(folder, 'token'), token)
+    writeFileSync(join(folder, 'ca.crt'), tls.ca)
+    writeFileSync(join(folder, 'namespace'), 'kube-system')
+    return { apiSecurity: { token, tls } }
   }
 
   describeMainJob(
@@ -84,15 +98,7 @@ if (!mustSkip('the container', needs)) {
     },
     {
       tokens: 'required',
-      async world(lab) {
-        const folder = join(lab.folder, 'service-account')
-        mkdirSync(folder)
-        const tls = await makeCertificates(lab.folder, lab.worldAddress)
-        writeFileSync(join(folder, 'token'), token)
-        writeFileSync(join(folder, 'ca.crt'), tls.ca)
-        writeFileSync(join(folder, 'namespace'), 'kube-system')
-        return { apiSecurity: { token, tls } }
-      },
+      world: secured,
       async beforeStop() {
         const actions = (await world.apiRequests())
           .map(({ method, path }) => actionOf(method, path))
@@ -102,6 +108,51 @@ if (!mustSkip('the container', needs)) {
       },
     },
   )
+
+  describe('what a component brings', () => {
+    const MIGRATE = ['sysctl', '-n', 'net.ipv4.tcp_migrate_req']
+    let lab: Lab
+    beforeAll(async () => {
+      lab = await createLab()
+      world = await startWorld(lab, await secured(lab))
+      await furnish(world, [])
+    })
+    afterAll(() => lab?.close())
+
+    /** What an agent says of itself once it is ready and has made its probe; then it is stopped. */
+    async function started(folder: string) {
+      const rendered = await render(folder)
+      const [main] = rendered.daemonSet.spec.template.spec.containers
+      const agent = containerOf(lab, main!, main!.args, rendered)
+      await untilReady(world, agent)
+      await agent.waitForOutput(/"msg":"capture probed"/)
+      const { body } = await world.get(`http://${ADDRESSES.node}:${METRICS_PORT}/readyz`)
+      await agent.stop()
+      const { parts } = JSON.parse(body) as { parts: { name: string; ok: boolean; reason: string }[] }
+      return { log: agent.output(), seen: parts.find(({ name }) => name === 'interception-seen') }
+    }
+
+    test('the base may change no setting of the kernel, and make no probe, and says so', async () => {
+      const { log, seen } = await started('base')
+      expect(log).toContain('connections that wait to be accepted may be reset when agents change')
+      expect(log).toContain('EROFS')
+      expect(await lab.node.mustRun(MIGRATE)).toBe('0\n')
+      expect(seen).toMatchObject({ ok: false, reason: expect.stringContaining('unseen') })
+      expect(log).toMatch(/"outcome":"impossible","reason":"no network namespace can be made: /)
+    })
+
+    test('migrate-requests: that one setting, in the network of the node', async () => {
+      const { log } = await started('overlays/migrate-requests')
+      expect(log).toMatch(/"by":"this agent".*connections that wait to be accepted pass to the next agent/)
+      expect(await lab.node.mustRun(MIGRATE)).toBe('1\n')
+      expect((await run(MIGRATE)).stdout).toBe('0\n')
+    })
+
+    test('interception-probe: readiness knows that packets are redirected before any pod has asked', async () => {
+      const { log, seen } = await started('overlays/interception-probe')
+      expect(seen, log).toMatchObject({ ok: true, reason: expect.stringMatching(/probe.*redirected/) })
+    })
+  })
 
   describe('the image', () => {
     let lab: Lab
@@ -126,7 +177,7 @@ if (!mustSkip('the container', needs)) {
         entrypoint: ['/usr/bin/env', tool],
         args,
         capabilities: main!.securityContext.capabilities.add.map((name) => `CAP_${name}`),
-        mounts: hostPaths(lab, main!, manifests),
+        mounts: volumeMounts(lab, main!, manifests),
       })
       expect(await runToEnd(container)).toMatchObject({ code: 0 })
     })
@@ -152,14 +203,17 @@ if (!mustSkip('the container', needs)) {
   })
 }
 
-/** The hostPath volumes of a container, with a folder of the lab in the place of the host's root. */
-function hostPaths(lab: Lab, container: Container, manifests: Rendered) {
+/** The volumes of a container, with a folder of the lab in the place of the host's root. */
+function volumeMounts(lab: Lab, container: Container, manifests: Rendered) {
   const volumes = manifests.daemonSet.spec.template.spec.volumes
   return Object.fromEntries(
     container.volumeMounts.map(({ name, mountPath, readOnly = false }) => {
-      const path = volumes.find((volume) => volume.name === name)?.hostPath.path ?? ''
-      const source = join(lab.folder, 'host', path)
-      if (path.endsWith('.lock')) {
+      const { hostPath } = volumes.find((volume) => volume.name === name) ?? {}
+      // Which network namespace a file below /proc/sys/net is about, whoever mounts it decides.
+      if (hostPath?.path.startsWith('/proc/') === true)
+        return [mountPath, { source: hostPath.path, readOnly }]
+      const source = join(lab.folder, hostPath === undefined ? `volume-${name}` : `host${hostPath.path}`)
+      if (hostPath?.type.startsWith('File') === true) {
         mkdirSync(join(source, '..'), { recursive: true })
         writeFileSync(source, '', { flag: 'a' })
       } else mkdirSync(source, { recursive: true })

@@ -60,15 +60,23 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
 
     test.each(['base', ...overlays])('%s: every container has the least rights', (folder) => {
       const { containers, initContainers } = of(folder).daemonSet.spec.template.spec
-      for (const { securityContext } of [...initContainers, ...containers]) {
-        expect(securityContext).toEqual({
-          runAsUser: 0,
-          privileged: false,
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] },
-          seccompProfile: { type: 'RuntimeDefault' },
-        })
+      const least = {
+        runAsUser: 0,
+        privileged: false,
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] },
+        seccompProfile: { type: 'RuntimeDefault' },
+      }
+      const more = {
+        capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'] },
+        appArmorProfile: { type: 'Unconfined' },
+      }
+      for (const { securityContext } of initContainers) expect(securityContext).toEqual(least)
+      for (const { securityContext } of containers) {
+        expect(securityContext).toEqual(
+          folder === 'overlays/interception-probe' ? { ...least, ...more } : least,
+        )
       }
     })
 

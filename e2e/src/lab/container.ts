@@ -98,6 +98,9 @@ function runtimeSpec(network: NetworkNamespace, options: ContainerOptions): obje
       })),
     ],
     linux: {
+      // As containerd and CRI-O have them: github.com/containerd/containerd/blob/main/pkg/oci/spec.go
+      readonlyPaths: ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'],
+      maskedPaths: ['/proc/acpi', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'],
       namespaces: [
         { type: 'pid' },
         { type: 'mount' },

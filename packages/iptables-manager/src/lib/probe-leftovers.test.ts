@@ -5,7 +5,11 @@ import { probeNamespace, sweepProbes } from './probe-leftovers.ts'
 const NOW = 1_790_000_000_000
 const { signal } = new AbortController()
 
-const sweep = async (names: readonly string[], exitCode = 0) => {
+const sweep = async (
+  names: readonly string[],
+  exitCode = 0,
+  directories = ['/var/run/netns', '/run/netns'],
+) => {
   const deleted: string[] = []
   const runner: Pick<CommandRunner, 'run'> = {
     async run(file, args) {
@@ -15,7 +19,7 @@ const sweep = async (names: readonly string[], exitCode = 0) => {
   }
   const files = {
     readText: async () => undefined,
-    list: async (path: string) => (path === '/var/run/netns' ? names : []),
+    list: async (path: string) => (directories.includes(path) ? names : []),
   }
   await sweepProbes({
     runner: {
@@ -35,6 +39,11 @@ it('removes what a probe left that began minutes ago, and no namespace of anybod
   const left = probeNamespace(NOW - 600_000, '00beef')
   const names = [left, 'cni-5a1b', 'k2i-probe', 'k2i-probe-mine', `${left}-x`]
   expect(await sweep(names)).toEqual([`ip netns delete ${left}`])
+})
+
+it.each(['/var/run/netns', '/run/netns'])('finds it where only %s is there', async (directory) => {
+  const left = probeNamespace(NOW - 600_000, '00beef')
+  expect(await sweep([left], 0, [directory])).toEqual([`ip netns delete ${left}`])
 })
 
 it('keeps the probe that another agent is making', async () => {

@@ -2,8 +2,8 @@ import { isCoded } from '@kube2iam-ts/core'
 import type { CommandRunner } from './command-runner.ts'
 import type { NodeFiles } from './node-files.ts'
 
-/** Where `ip netns` keeps its namespaces: ip-netns(8). */
-const DIRECTORY = '/var/run/netns'
+/** Where `ip netns` keeps its namespaces: ip-netns(8), and as Debian builds it; one is usually a link to the other. */
+const DIRECTORIES = ['/var/run/netns', '/run/netns']
 /** Above what every command of a probe may take together. */
 const ABANDONED_MS = 120_000
 
@@ -24,7 +24,8 @@ export interface SweepProbesOptions {
 
 /** Removes namespaces that probes left; their interfaces, on the node's side too, go with them. */
 export async function sweepProbes({ runner, files, now, signal }: SweepProbesOptions): Promise<void> {
-  for (const name of await files.list(DIRECTORY)) {
+  const names = await Promise.all(DIRECTORIES.map((directory) => files.list(directory)))
+  for (const name of new Set(names.flat())) {
     const begun = /^k2i-probe-([0-9a-z]{1,8})-[0-9a-f]{6}$/.exec(name)?.[1]
     if (begun === undefined) continue
     // One from the future was made before the clock was set back.
