@@ -56,6 +56,22 @@ test('a pod without an address of its own is gone too: by a token it may have go
   await close()
 })
 
+test('a host-network pod that changes is told of, and one that has finished is not', async () => {
+  const host = aPod({ name: 'host', addresses: ['10.1.0.1'], hostNetwork: true })
+  const { registry, pods, settle, close } = await startSynced([host])
+  const heard: string[] = []
+  registry.onChange((change) => heard.push(short(change)))
+  const other = { ...host, annotations: { 'iam.amazonaws.com/role': 'other' } }
+  pods.upsert(other)
+  pods.upsert(other)
+  pods.snapshot(host)
+  pods.upsert({ ...host, phase: 'Succeeded' })
+  pods.upsert({ ...other, phase: 'Succeeded' })
+  await settle()
+  expect(heard).toEqual(['changed host', 'changed host', 'gone host'])
+  await close()
+})
+
 test('a list that replaces everything tells the differences, and no moment is empty', async () => {
   const kept = aPod({ name: 'kept', addresses: ['10.0.0.1'] })
   const { registry, pods, settle, who, close } = await startSynced([

@@ -515,6 +515,17 @@ describe('the container-credentials protocol', () => {
     expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
   })
 
+  test('drops it when the pod names another role, and answers with that one', async () => {
+    await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
+    expect((await it.ask('10.0.3.17', '/v1/credentials', { headers })).status).toBe(200)
+    it.pods.upsert(aPod({ ...web, addresses: [POD], hostNetwork: true, annotations: { [ROLE]: 'other' } }))
+    await it.clock.advance(0)
+    expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
+    const answer = await it.ask('10.0.3.17', '/v1/credentials', { headers })
+    expect(JSON.parse(answer.body)).toMatchObject({ RoleArn: 'arn:aws:iam::123456789012:role/other' })
+  })
+
   test('refuses a token of another pod than the one at the address', async () => {
     await started([web, { name: 'b', addresses: ['10.4.0.8'] }], { args: ['--container-credentials'] })
     it.tokens.set(TOKEN, identity('uid-of-web-0'))

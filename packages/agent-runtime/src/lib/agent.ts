@@ -157,6 +157,7 @@ export function createAgent(deps: AgentDeps): Agent {
     changes,
     report: report.service,
     listed: (address) => settings.allowCidr.some((range) => range.contains(address)),
+    onGrantedByToken: (pod, grant) => keeper.grantedByToken(pod, grant),
     tokens:
       settings.containerCredentials && cluster.tokenReviewer
         ? createTokenIdentities({

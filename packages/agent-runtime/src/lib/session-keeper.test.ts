@@ -10,6 +10,8 @@ import { createChanges } from './changes.ts'
 import { ownerOf } from './credential-service.ts'
 import { createSessionKeeper } from './session-keeper.ts'
 
+const ALLOWED = 'iam.amazonaws.com/allowed-roles'
+
 /** A keeper between a registry on scripted feeds and a broker whose token service grants everything. */
 async function keeping() {
   const clock = createFakeClock()
@@ -19,7 +21,10 @@ async function keeping() {
   const registry = createRegistry({ pods, namespaces, clock })
   const tokenService = createFakeTokenService({ clock })
   const broker = createBroker({ tokenService, clock, random, report: ignoreReports })
-  const policy = createPolicy({ base: parseBaseArn('arn:aws:iam::123456789012:role/') })
+  const policy = createPolicy({
+    base: parseBaseArn('arn:aws:iam::123456789012:role/'),
+    namespaceRestrictions: 'enforce',
+  })
   const gone: string[] = []
   const keeper = createSessionKeeper({
     registry,
@@ -31,9 +36,10 @@ async function keeping() {
     onGone: ({ name }) => gone.push(name),
   })
   registry.start()
-  namespaces.snapshot(aNamespace())
+  namespaces.snapshot(aNamespace({ annotations: { [ALLOWED]: '["*"]' } }))
   return {
     pods,
+    namespaces,
     gone,
     settle: () => clock.advance(0),
     owners: () => broker.sessions().flatMap(({ owners }) => owners),
@@ -43,6 +49,7 @@ async function keeping() {
       const request = { pod, namespace, serviceAccount: undefined, requested: undefined }
       const decision = policy.decide({ ...request, identifiedBy: 'token' })
       if (decision.kind !== 'granted') throw new Error(decision.kind)
+      keeper.grantedByToken(pod, decision.grant)
       const { signal } = new AbortController()
       const deadline = clock.monotonic() + 5000
       const answer = await broker.credentials(decision.grant, { owner: ownerOf(pod), signal, deadline })
@@ -73,5 +80,45 @@ test.each<[string, (pods: Awaited<ReturnType<typeof keeping>>['pods']) => void]>
   await settle()
   expect(owners()).toEqual([])
   expect(gone).toEqual(['exporter'])
+  await close()
+})
+
+test.each<[string, (world: Awaited<ReturnType<typeof keeping>>) => void]>([
+  [
+    'names another role',
+    ({ pods }) =>
+      pods.upsert({ ...onHost, annotations: { ...annotations, 'iam.amazonaws.com/role': 'other' } }),
+  ],
+  ['names none any more', ({ pods }) => pods.upsert({ ...onHost, annotations: {} })],
+  [
+    'has another role in a list',
+    ({ pods }) => pods.snapshot({ ...onHost, annotations: { 'iam.amazonaws.com/role': 'other' } }),
+  ],
+  [
+    'is forbidden it by its namespace',
+    ({ namespaces }) => namespaces.upsert(aNamespace({ annotations: { [ALLOWED]: '["none-*"]' } })),
+  ],
+])('it is dropped at once when the pod %s', async (_, change) => {
+  const world = await keeping()
+  world.pods.snapshot(onHost)
+  await world.settle()
+  await world.issueByToken(onHost)
+  change(world)
+  await world.settle()
+  expect(world.owners()).toEqual([])
+  expect(world.gone).toEqual([])
+  await world.close()
+})
+
+test('it is kept while what changes has nothing to do with it, and nothing is fetched for who has not asked', async () => {
+  const { pods, namespaces, owners, settle, issueByToken, close } = await keeping()
+  const idle = { ...onHost, uid: 'i', name: 'idle' }
+  pods.snapshot(onHost, idle)
+  await settle()
+  await issueByToken(onHost)
+  for (const pod of [onHost, idle]) pods.upsert({ ...pod, deletedAt: new Date(0) })
+  namespaces.upsert(aNamespace({ annotations: { [ALLOWED]: '["exporter"]' } }))
+  await settle()
+  expect(owners()).toEqual(['h'])
   await close()
 })

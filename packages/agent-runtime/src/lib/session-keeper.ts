@@ -1,4 +1,4 @@
-import { grantKey, type PodIdentity, type Report } from '@kube2iam-ts/core'
+import { type Grant, grantKey, type PodIdentity, type Report } from '@kube2iam-ts/core'
 import type { Broker } from '@kube2iam-ts/credential-broker'
 import { holdsAddresses, type PodRegistry, type RegistryChange } from '@kube2iam-ts/pod-registry'
 import type { Policy } from '@kube2iam-ts/role-policy'
@@ -20,6 +20,8 @@ export interface SessionKeeperOptions {
 export interface SessionKeeper {
   /** The policy is another one: every pod is decided about again. */
   policyChanged(): void
+  /** The pod has proved by its token who it is, and may have this. Nothing is fetched ahead for one without an address of its own. */
+  grantedByToken(pod: PodIdentity, grant: Grant): void
   close(): void
 }
 
@@ -35,15 +37,24 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
   const changed = new Set<string>()
 
   function evaluate(pod: PodIdentity): void {
-    if (!holdsAddresses(pod)) return
+    const byToken = !holdsAddresses(pod)
+    if (byToken && !granted.has(pod.uid)) return
     const namespace = registry.namespace(pod.namespace)
     const serviceAccount = registry.serviceAccount(pod.namespace, pod.serviceAccount)
-    const decision = policy().decide({ pod, namespace, serviceAccount, requested: undefined })
+    const decision = policy().decide({
+      pod,
+      namespace,
+      serviceAccount,
+      requested: undefined,
+      identifiedBy: byToken ? 'token' : 'address',
+    })
     switch (decision.kind) {
       case 'granted': {
         const key = grantKey(decision.grant)
         const before = granted.get(pod.uid)
         if (before === key) return
+        // It asks again by its token when it wants the other one.
+        if (byToken) return withdraw(pod)
         granted.set(pod.uid, key)
         if (prefetch) broker.want(ownerOf(pod), decision.grant)
         else if (before !== undefined) broker.release(pod.uid)
@@ -114,5 +125,11 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
   }
 
   const stop = registry.onChange(onChange)
-  return { policyChanged: again, close: stop }
+  return {
+    policyChanged: again,
+    grantedByToken(pod, grant) {
+      if (!holdsAddresses(pod)) granted.set(pod.uid, grantKey(grant))
+    },
+    close: stop,
+  }
 }

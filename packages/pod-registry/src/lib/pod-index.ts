@@ -5,7 +5,7 @@ import { olderThan } from './resource-version.ts'
 export type PodChange =
   /** The pod holds an address now, and did not before (or not this one). */
   | { readonly kind: 'bound'; readonly pod: PodIdentity }
-  /** A pod that holds an address has other annotations, another phase and so on. */
+  /** A pod that holds an address, or is on the node's network, has other annotations, another phase and so on. */
   | { readonly kind: 'changed'; readonly pod: PodIdentity; readonly before: PodIdentity }
   /** Deleted or finished, whether it had an address of its own or not; or its address was taken away. */
   | { readonly kind: 'gone'; readonly pod: PodIdentity }
@@ -239,7 +239,7 @@ function compare(
     update.changes.push({ kind: 'gone', pod: before })
   else if (after !== undefined && has.some((address) => !had.includes(address))) {
     update.changes.push({ kind: 'bound', pod: after })
-  } else if (before !== undefined && after !== undefined && has.length > 0 && !samePod(before, after)) {
+  } else if (wasThere && isThere && (has.length > 0 || after.hostNetwork) && !samePod(before, after)) {
     update.changes.push({ kind: 'changed', pod: after, before })
   }
 }
