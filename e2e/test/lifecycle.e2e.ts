@@ -5,6 +5,11 @@ import { ADDRESSES, createLab, type Lab, type Pod } from '../src/lab/lab.ts'
 import { mustSkip } from '../src/lab/requirements.ts'
 import { NODE_ROLE, startWorld, type World } from '../src/world/world.ts'
 
+interface Placing {
+  readonly selector?: Readonly<Record<string, string>>
+  readonly labels?: Readonly<Record<string, string>>
+}
+
 const TAINT = { key: 'kube2iam.io/agent-not-ready', effect: 'NoSchedule' }
 const OTHER = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' }
 
@@ -31,6 +36,15 @@ describe.skipIf(mustSkip('the life of an agent'))('the life of an agent on a nod
   const taints = async () => {
     const [node] = (await world.list('Node')) as { spec: { taints?: unknown[] } }[]
     return node?.spec.taints ?? []
+  }
+  /** The DaemonSet with a node selector, and the node with labels. */
+  const dress = async ({ selector = {}, labels = {} }: Placing) => {
+    await world.apply({ kind: 'Node', metadata: { name: NODE_NAME, labels }, spec: { taints: [OTHER] } })
+    await world.apply({
+      kind: 'DaemonSet',
+      metadata: { namespace: 'kube-system', name: 'kube2iam' },
+      spec: { template: { spec: { nodeSelector: selector } } },
+    })
   }
   const command = (...args: readonly string[]) =>
     runAgentCommand(lab, [...args, `--host-ip=${ADDRESSES.node}`], agentEnv(world))
@@ -72,6 +86,29 @@ describe.skipIf(mustSkip('the life of an agent'))('the life of an agent on a nod
     await world.fault('api', { outage: false })
     agent = await startAgent(lab, world, { args: flags })
     expect(await roleOf()).toBe('reader')
+  })
+
+  // The DaemonSet controller ends the agent of a node that its DaemonSet does not choose any more, and starts no other.
+  test.each([
+    ['the node selector', () => dress({ selector: { pool: 'other' }, labels: { pool: 'web' } })],
+    ['the labels of the node', () => dress({ selector: { pool: 'web' }, labels: { pool: 'other' } })],
+  ])('once %s no longer choose this node, stopping gives it back', async (_what, change) => {
+    await dress({ selector: { pool: 'web' }, labels: { pool: 'web' } })
+    // As long as they do, a restart leaves the rules.
+    await agent.stop()
+    expect(await roleOf()).toBe('')
+    agent = await startAgent(lab, world, { args: flags })
+    expect(await roleOf()).toBe('reader')
+
+    await change()
+    await agent.stop()
+    expect(agent.output()).toMatch(/kube-system\/kube2iam does not choose node node-a any more/)
+    expect(await roleOf()).toBe(NODE_ROLE)
+    for (const list of [['iptables-save'], ['ip6tables-save'], ['nft', 'list', 'ruleset']]) {
+      expect((await lab.node.run(list)).stdout).not.toMatch(/kube2iam/i)
+    }
+    await dress({})
+    agent = await startAgent(lab, world, { args: flags })
   })
 
   test('once its DaemonSet is deleted, stopping gives the node back', async () => {

@@ -29,7 +29,8 @@ function setUp(path: string) {
     enabled: () => true,
     write: (_level: string, msg: string, fields?: LogFields) => void lines.push({ ...fields, msg }),
   }
-  return { clock, lines, audit: createAuditFile(path, log, clock) }
+  const { write, lost } = createAuditFile(path, log, clock)
+  return { clock, lines, audit: write, lost }
 }
 
 const podsIn = (path: string): unknown[] =>
@@ -55,7 +56,7 @@ test('a place that does not exist is refused at once', () => {
 
 test('after a failure it is opened again, later each time, and what was lost is counted', async () => {
   // A device on which every write fails as it does on a full disk.
-  const { audit, clock, lines } = setUp('/dev/full')
+  const { audit, clock, lines, lost } = setUp('/dev/full')
   audit(record('a'))
   await expect.poll(() => lines).toHaveLength(1)
   expect(lines).toMatchObject([{ msg: 'the audit log cannot be written', path: '/dev/full' }])
@@ -70,12 +71,13 @@ test('after a failure it is opened again, later each time, and what was lost is 
   audit(record('e'))
   await expect.poll(() => lines).toHaveLength(3)
   expect(lines[2]).toMatchObject({ lost: 14 })
+  expect(lost()).toBe(14)
 })
 
 test('when the disk has room again records are kept again, and the log says how many were not', async () => {
   const path = join(directory, 'audit.jsonl')
   symlinkSync('/dev/full', path)
-  const { audit, clock, lines } = setUp(path)
+  const { audit, clock, lines, lost } = setUp(path)
   audit(record('a'))
   audit(record('b'))
   await expect.poll(() => lines).toHaveLength(1)
@@ -85,4 +87,5 @@ test('when the disk has room again records are kept again, and the log says how 
   await expect.poll(() => podsIn(path)).toEqual(['c'])
   await expect.poll(() => lines).toHaveLength(2)
   expect(lines[1]).toMatchObject({ msg: 'the audit log is written again', lost: 2 })
+  expect(lost()).toBe(2)
 })

@@ -1,5 +1,5 @@
 import { createWriteStream, openSync, type WriteStream } from 'node:fs'
-import type { AuditSink, Log } from '@kube2iam-ts/agent-runtime'
+import type { AuditRecord, AuditSink, Log } from '@kube2iam-ts/agent-runtime'
 import { type Clock, CodedError, systemClock } from '@kube2iam-ts/core'
 
 const FIRST_RETRY_MS = 1_000
@@ -7,14 +7,21 @@ const LAST_RETRY_MS = 60_000
 /** What may wait for a slow disk. */
 const MOST_WAITING_BYTES = 4 * 1024 * 1024
 
+export interface AuditFile {
+  readonly write: AuditSink
+  /** Records that were not written, since the start. */
+  lost(): number
+}
+
 /**
- * Adds a line of JSON for each record. A disk that is full or slow costs records, which the log counts, and no
+ * Adds a line of JSON for each record. A disk that is full or slow costs records, which the log and a metric count, and no
  * request; the file is opened again until there is room. Throws `CONFIG_INVALID` where it cannot be opened at first.
  */
-export function createAuditFile(path: string | undefined, log: Log, clock: Clock = systemClock): AuditSink {
-  if (path === undefined) return () => {}
+export function createAuditFile(path: string, log: Log, clock: Clock = systemClock): AuditFile {
   let retryMs = FIRST_RETRY_MS
+  /** Since records were last written, and in all. */
   let lost = 0
+  let everLost = 0
   let file: WriteStream | undefined = opened(path)
 
   function opened(at: string): WriteStream {
@@ -32,24 +39,26 @@ export function createAuditFile(path: string | undefined, log: Log, clock: Clock
 
   function again(): void {
     try {
-      if (path !== undefined) file = opened(path)
+      file = opened(path)
     } catch (error) {
       failed(error instanceof Error ? error : new Error(String(error)))
     }
   }
 
   function written(error: Error | null | undefined): void {
-    if (error) {
-      lost += 1
-      return
-    }
+    if (error) return lose()
     retryMs = FIRST_RETRY_MS
     if (lost === 0) return
     log.write('warn', 'the audit log is written again', { path, lost })
     lost = 0
   }
 
-  return (record) => {
+  function lose(): void {
+    lost += 1
+    everLost += 1
+  }
+
+  function write(record: AuditRecord): void {
     if (file !== undefined && file.writableLength < MOST_WAITING_BYTES) {
       file.write(`${JSON.stringify(record)}\n`, written)
       return
@@ -57,8 +66,10 @@ export function createAuditFile(path: string | undefined, log: Log, clock: Clock
     if (file !== undefined && lost === 0) {
       log.write('error', 'the audit log cannot be written', { path, reason: 'the disk is too slow' })
     }
-    lost += 1
+    lose()
   }
+
+  return { write, lost: () => everLost }
 }
 
 function openToAdd(path: string): number {

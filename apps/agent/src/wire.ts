@@ -24,6 +24,7 @@ const random = Math.random
 /** The agent with the real world around it. Rejects with `CONFIG_INVALID` where something cannot be used. */
 export async function wire(settings: AgentSettings, environment: Environment, log: Log): Promise<Agent> {
   const origin = metadataOrigin(settings)
+  const audit = settings.auditLog === undefined ? undefined : createAuditFile(settings.auditLog, log)
   const deps: AgentDeps = {
     settings,
     build: buildInfo,
@@ -31,7 +32,7 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
     random,
     log,
     metrics: new Registry(),
-    audit: createAuditFile(settings.auditLog, log),
+    ...(audit && { audit: audit.write, auditLost: audit.lost }),
     process: {
       nodePath: process.execPath,
       residentBytes: () => process.memoryUsage.rss(),

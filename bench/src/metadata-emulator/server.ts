@@ -87,6 +87,7 @@ function telling(logged: boolean): Report<EmulatorEvent> {
     now: () => Date.now(),
     residentBytes: () => 0,
     cpuSeconds: () => 0,
+    auditLost: () => 0,
   })
   const { log } = createLogging({ format: 'json', level: logged ? 'info' : 'error' })
   return createEmulatorTelemetry({ log, metrics })

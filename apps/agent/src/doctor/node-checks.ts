@@ -57,7 +57,7 @@ export async function checkRollOut(files: Pick<NodeFiles, 'readText'>): Promise<
     `a roll-out of the agent may reset a connection that waits to be accepted: ${
       value === undefined ? `this kernel has no ${MIGRATE}` : `${MIGRATE} is ${value}`
     }`,
-    `${kernel}sysctl ${MIGRATE}=1`,
+    `${kernel}sysctl ${MIGRATE}=1 on the node, or components/migrate-requests of deploy/kustomize`,
   )
 }
 

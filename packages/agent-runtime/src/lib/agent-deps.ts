@@ -68,6 +68,8 @@ export interface AgentDeps {
   /** Where metrics are made. */
   readonly metrics: Registry
   readonly audit?: AuditSink
+  /** How many records that sink could not keep; none unless told. */
+  readonly auditLost?: () => number
   readonly process: ProcessStats
   readonly cluster: ClusterPort
   readonly createTokenService: (report: Report<TokenServiceEvent>, upstream: Upstream) => TokenServicePort

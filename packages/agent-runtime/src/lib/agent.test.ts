@@ -711,3 +711,11 @@ test('no secret is in any line, record, event or metric', async () => {
   expect(said).not.toContain(Token)
   expect(it.audit).toMatchObject([{ action: 'issued', accessKeyId: expect.stringMatching(/^ASIA/) }])
 })
+
+test('audit records that could not be kept are a metric', async () => {
+  await started([])
+  expect(await it.metrics()).toMatch(/^kube2iam_audit_records_lost_total 0$/m)
+  it.faults.auditLost = 14
+  expect(await it.metrics()).toMatch(/^kube2iam_audit_records_lost_total 14$/m)
+  expect(await it.metrics()).toMatch(/^kube2iam_audit_records_lost_total 14$/m)
+})

@@ -64,6 +64,7 @@ export function createAgent(deps: AgentDeps): Agent {
       ),
     sessions: () => broker.sessions(),
     now: () => clock.now(),
+    auditLost: deps.auditLost ?? (() => 0),
     ...deps.process,
   })
   metrics.info.set({ version: build.version, build_date: build.date, commit_hash: build.commit }, 1)

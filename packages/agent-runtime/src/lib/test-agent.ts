@@ -61,6 +61,7 @@ export interface TestAgent {
     taintsFail: number
     listen: string | undefined
     daemonSetHangs: boolean
+    auditLost: number
   }
   /** Taints that were taken off the node. */
   readonly untainted: string[]
@@ -122,7 +123,7 @@ export function createTestAgent({
     log,
     audit,
     events: [],
-    faults: { eventsHang: false, taintsFail: 0, listen: undefined, daemonSetHangs: false },
+    faults: { eventsHang: false, taintsFail: 0, listen: undefined, daemonSetHangs: false, auditLost: 0 },
     untainted: [],
     tokens: new Map(),
     daemonSet: { kind: 'present', uid: 'ds' },
@@ -156,6 +157,7 @@ export function createTestAgent({
     },
     metrics,
     audit: (record) => void audit.push(record),
+    auditLost: () => world.faults.auditLost,
     process: { nodePath: 'node', residentBytes: () => 0, cpuSeconds: () => 0 },
     cluster: {
       pods,

@@ -16,6 +16,7 @@ function setUp() {
     now: () => 0,
     residentBytes: () => 0,
     cpuSeconds: () => 0,
+    auditLost: () => 0,
   })
   const output = { metrics, log: { enabled: () => true, write: () => {} } }
   return { registry, output }

@@ -14,6 +14,7 @@ createMetrics(registry, {
   now: () => 10_000,
   residentBytes: () => 1,
   cpuSeconds: () => 2,
+  auditLost: () => 0,
 })
 
 test('docs/metrics.md has a row for each metric with its labels, and no others', async () => {

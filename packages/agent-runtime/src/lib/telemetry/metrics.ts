@@ -16,6 +16,8 @@ export interface MeasuredOnScrape {
   readonly now: () => number
   readonly residentBytes: () => number
   readonly cpuSeconds: () => number
+  /** Since the start. */
+  readonly auditLost: () => number
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
@@ -75,6 +77,17 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
   })
   gauge('resident_memory_bytes', 'Resident memory of the agent.', (is) => is.set(measured.residentBytes()))
   gauge('cpu_seconds', 'Processor time that the agent has used.', (is) => is.set(measured.cpuSeconds()))
+
+  new Counter({
+    name: 'kube2iam_audit_records_lost_total',
+    help: 'Audit records that could not be written.',
+    registers,
+    collect() {
+      // Whoever writes them counts for itself: here stands its count.
+      this.reset()
+      this.inc(measured.auditLost())
+    },
+  })
 
   return {
     info: new Gauge({

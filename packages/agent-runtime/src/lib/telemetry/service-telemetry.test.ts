@@ -19,6 +19,7 @@ function setUp() {
     now: () => 0,
     residentBytes: () => 0,
     cpuSeconds: () => 0,
+    auditLost: () => 0,
   })
   const lines: string[] = []
   const records: AuditRecord[] = []

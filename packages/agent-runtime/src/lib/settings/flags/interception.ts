@@ -75,7 +75,7 @@ export const interceptionFlags = {
     name: 'interception-probe',
     kind: toggle,
     default: 'true',
-    doc: 'Try the redirection once at start, by a connection from a network namespace that is attached as a pod is. Needs CAP_SYS_ADMIN, which the DaemonSet of deploy/ does not have; without it, /readyz and kube2iam_part_ok say interception-seen once the first connection of a pod was redirected.',
+    doc: 'Try the redirection once at start, by a connection from a network namespace that is attached as a pod is. Needs CAP_SYS_ADMIN, which the DaemonSet of deploy/ has with the component interception-probe only; without it, /readyz and kube2iam_part_ok say interception-seen once the first connection of a pod was redirected.',
   }),
 }
 
