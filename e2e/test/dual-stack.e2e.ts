@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Agent, agentEnv, runAgentCommand, startAgent } from '../src/agent.ts'
+import { type Agent, agentEnv, METRICS_PORT, runAgentCommand, startAgent } from '../src/agent.ts'
 import { CLIENTS } from '../src/clients/clients.ts'
 import { type ClusterPod, furnish, projectToken, runPod } from '../src/cluster.ts'
 import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
@@ -81,6 +81,14 @@ describe.skipIf(mustSkip('both families'))('a dual-stack node', () => {
       expect(arn).toMatch(new RegExp(`^arn:aws:sts::${world.account}:assumed-role/reader/`))
       await expect.poll(() => peers().includes(own.address6 ?? '')).toBe(true)
       expect(peers()).not.toContain(own.address)
+    })
+
+    test('it says where it listens, and to who asks by IPv6 too, as the kubelet of an IPv6 node does', async () => {
+      for (const host of [ADDRESSES.node, `[${ADDRESSES.node6}]`]) {
+        const { status, body } = await world.get(`http://${host}:${METRICS_PORT}/readyz`)
+        expect(status).toBe(200)
+        expect(body).toContain(`listening on ${ADDRESSES.node}:8181 and [${ADDRESSES.node6}]:8181`)
+      }
     })
 
     test('what the agent sees is the IPv6 address of the pod itself', async () => {

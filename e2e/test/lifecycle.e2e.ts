@@ -92,7 +92,7 @@ describe.skipIf(mustSkip('the life of an agent'))('the life of an agent on a nod
   test.each([
     ['the node selector', () => dress({ selector: { pool: 'other' }, labels: { pool: 'web' } })],
     ['the labels of the node', () => dress({ selector: { pool: 'web' }, labels: { pool: 'other' } })],
-  ])('once %s no longer choose this node, stopping gives it back', async (_what, change) => {
+  ])('once this node is not chosen any more by %s, stopping gives it back', async (_what, change) => {
     await dress({ selector: { pool: 'web' }, labels: { pool: 'web' } })
     // As long as they do, a restart leaves the rules.
     await agent.stop()

@@ -33,6 +33,11 @@ describe('what cannot be is refused before anything is started: status 2 and one
     ],
     [['--no-such-flag'], {}, /^kube2iam: --no-such-flag is no flag: .*\n$/],
     [['serve'], {}, /^kube2iam: "serve" is no command: kube2iam --help lists them\n$/],
+    [
+      ['--host-ip=10.0.0.1,10.0.0.2'],
+      {},
+      /^kube2iam: --host-ip holds "10\.0\.0\.2", which is a second IPv4 address: give one address of each.*\n$/,
+    ],
     [['--iptables'], {}, /^kube2iam: --iptables needs to know where to send packets to: give --host-ip.*\n$/],
     [
       [],
