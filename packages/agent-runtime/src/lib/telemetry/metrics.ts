@@ -78,17 +78,6 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
   gauge('resident_memory_bytes', 'Resident memory of the agent.', (is) => is.set(measured.residentBytes()))
   gauge('cpu_seconds', 'Processor time that the agent has used.', (is) => is.set(measured.cpuSeconds()))
 
-  new Counter({
-    name: 'kube2iam_audit_records_lost_total',
-    help: 'Audit records that could not be written.',
-    registers,
-    collect() {
-      // Whoever writes them counts for itself: here stands its count.
-      this.reset()
-      this.inc(measured.auditLost())
-    },
-  })
-
   return {
     info: new Gauge({
       name: 'kube2iam_info',
@@ -175,6 +164,16 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
       'Kubernetes Events that could not be written.',
       'outcome',
     ),
+    auditLost: new Counter({
+      name: 'kube2iam_audit_records_lost_total',
+      help: 'Audit records that could not be written.',
+      registers,
+      collect() {
+        // Whoever writes them counts for itself: here stands its count.
+        this.reset()
+        this.inc(measured.auditLost())
+      },
+    }),
     bugs: counter('bugs_total', 'Errors that have no code. Please report the log line.'),
   }
 }
