@@ -70,99 +70,98 @@ function table(
     args: argv._.slice(words).map(String),
     environment,
   })
-  return (
-    yargs()
-      .scriptName('kube2iam')
-      .usage('$0 [flags]            run the agent of this node\n$0 <command> [flags]')
-      .parserConfiguration({
-        'unknown-options-as-args': true,
-        'boolean-negation': false,
-        'camel-case-expansion': false,
-        'parse-numbers': false,
-        'parse-positional-numbers': false,
-        'dot-notation': false,
-        'greedy-arrays': false,
-      })
-      .exitProcess(false)
-      // The word "help" is a command of its own here, which yargs' help would take for its.
-      .help(args.includes('--help') ? 'help' : false)
-      .version(false)
-      .fail((message: string | null, error: Error | undefined) => {
-        throw error ?? new UsageError(message ?? 'this command cannot be understood')
-      })
-      .wrap(Math.min(110, process.stdout.columns ?? 110))
-      .command('version', 'print the version', {}, (argv) => {
-        nothingMore(argv)
-        return run(say(`${versionLine}\n`))
-      })
-      .command(
-        'explain',
-        'say which role a pod gets, and every rule that was looked at',
-        {
-          pod: { type: 'string', default: '', describe: 'NAMESPACE/NAME' },
-          role: { type: 'string', describe: 'the role that is asked for; by default its own' },
-          manifests: {
-            type: 'array',
-            string: true,
-            describe: 'a file or folder of objects to read instead of asking the API server; may be repeated',
-          },
-          json: { type: 'boolean', default: false, describe: 'print JSON' },
+  const cli = yargs()
+  // The word "help" is a command of its own here, which yargs' help would take for its.
+  const withHelp = args.includes('--help') ? cli.help('help') : cli.help(false)
+  return withHelp
+    .scriptName('kube2iam')
+    .usage('$0 [flags]            run the agent of this node\n$0 <command> [flags]')
+    .parserConfiguration({
+      'unknown-options-as-args': true,
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'dot-notation': false,
+      'greedy-arrays': false,
+    })
+    .exitProcess(false)
+    .version(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new UsageError(message ?? 'this command cannot be understood')
+    })
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .command('version', 'print the version', {}, (argv) => {
+      nothingMore(argv)
+      return run(say(`${versionLine}\n`))
+    })
+    .command(
+      'explain',
+      'say which role a pod gets, and every rule that was looked at',
+      {
+        pod: { type: 'string', default: '', describe: 'NAMESPACE/NAME' },
+        role: { type: 'string', describe: 'the role that is asked for; by default its own' },
+        manifests: {
+          type: 'array',
+          string: true,
+          describe: 'a file or folder of objects to read instead of asking the API server; may be repeated',
         },
-        (argv) => run(explain({ ...argv, ...flagsOf(argv, 1) })),
-      )
-      .command(
-        'install',
-        'keep pods from the metadata service until the agent redirects them: for an init container or a boot unit',
-        {},
-        (argv) => run(install(flagsOf(argv, 1))),
-      )
-      .command(
-        'uninstall',
-        'remove the rules of the agent',
-        {
-          'also-kube2iam': {
-            type: 'boolean',
-            default: false,
-            describe: 'also remove what jtblin/kube2iam and kiam left, after showing it',
-          },
-          'dry-run': { type: 'boolean', default: false, describe: 'only show what would be removed' },
+        json: { type: 'boolean', default: false, describe: 'print JSON' },
+      },
+      (argv) => run(explain({ ...argv, ...flagsOf(argv, 1) })),
+    )
+    .command(
+      'install',
+      'keep pods from the metadata service until the agent redirects them: for an init container or a boot unit',
+      {},
+      (argv) => run(install(flagsOf(argv, 1))),
+    )
+    .command(
+      'uninstall',
+      'remove the rules of the agent',
+      {
+        'also-kube2iam': {
+          type: 'boolean',
+          default: false,
+          describe: 'also remove what jtblin/kube2iam and kiam left, after showing it',
         },
-        (argv) =>
-          run(
-            uninstall({
-              alsoOthers: argv['also-kube2iam'],
-              dryRun: argv['dry-run'],
-              ...flagsOf(argv, 1),
-            }),
-          ),
-      )
-      .command('iptables', 'plan: print what would be changed; status: print what is there', (cli) =>
-        cli
-          .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
-          .command('plan', 'print what the agent would change', {}, (argv) =>
-            run(plan({ json: argv['json'] === true, ...flagsOf(argv, 2) })),
-          )
-          .command('status', 'print what is there', {}, (argv) =>
-            run(status({ json: argv['json'] === true, ...flagsOf(argv, 2) })),
-          )
-          .command('*', false, {}, () => {
-            throw new UsageError('iptables needs to know what: give plan or status')
+        'dry-run': { type: 'boolean', default: false, describe: 'only show what would be removed' },
+      },
+      (argv) =>
+        run(
+          uninstall({
+            alsoOthers: argv['also-kube2iam'],
+            dryRun: argv['dry-run'],
+            ...flagsOf(argv, 1),
           }),
-      )
-      .command(
-        'doctor',
-        'look for what keeps pods of this node from their credentials, each finding with its remedy',
-        { json: { type: 'boolean', default: false, describe: 'print JSON' } },
-        (argv) => run(doctor({ json: argv.json, ...flagsOf(argv, 1) })),
-      )
-      .command('help', 'print this', {}, (argv) => {
-        nothingMore(argv)
-        return run(helpText().then((text) => say(`${text}\n`)))
-      })
-      .command('*', false, {}, (argv) => {
-        throw new UsageError(`"${String(argv._[0] ?? '')}" is no command: kube2iam --help lists them`)
-      })
-  )
+        ),
+    )
+    .command('iptables', 'plan: print what would be changed; status: print what is there', (cli) =>
+      cli
+        .option('json', { type: 'boolean', default: false, describe: 'print JSON' })
+        .command('plan', 'print what the agent would change', {}, (argv) =>
+          run(plan({ json: argv['json'] === true, ...flagsOf(argv, 2) })),
+        )
+        .command('status', 'print what is there', {}, (argv) =>
+          run(status({ json: argv['json'] === true, ...flagsOf(argv, 2) })),
+        )
+        .command('*', false, {}, () => {
+          throw new UsageError('iptables needs to know what: give plan or status')
+        }),
+    )
+    .command(
+      'doctor',
+      'look for what keeps pods of this node from their credentials, each finding with its remedy',
+      { json: { type: 'boolean', default: false, describe: 'print JSON' } },
+      (argv) => run(doctor({ json: argv.json, ...flagsOf(argv, 1) })),
+    )
+    .command('help', 'print this', {}, (argv) => {
+      nothingMore(argv)
+      return run(helpText().then((text) => say(`${text}\n`)))
+    })
+    .command('*', false, {}, (argv) => {
+      throw new UsageError(`"${String(argv._[0] ?? '')}" is no command: kube2iam --help lists them`)
+    })
 }
 
 function nothingMore({ _: [command, more] }: { _: (string | number)[] }): void {
