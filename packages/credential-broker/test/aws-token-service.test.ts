@@ -177,6 +177,55 @@ describe('the wire', () => {
     },
   )
 
+  test.each([-60, -6, 6, 60])(
+    'a clock %i minutes off that is set right again is believed again, and its calls work',
+    async (minutes) => {
+      const clock = createFakeClock(new Date(Date.now() + minutes * 60_000))
+      await using world = await openStsWorld()
+      const service = world.serve({ clock })
+      await service.assumeRole(aGrant(), assume)
+      clock.jump(-minutes * 60_000)
+      await service.assumeRole(aGrant(), assume)
+      await service.assumeRole(aGrant(), assume)
+      expect(world.sts.calls.map(({ status }) => status)).toEqual([403, 200, 403, 200, 200])
+      expect(world.events.map(({ kind }) => kind)).toEqual(['clock-corrected', 'clock-right-again'])
+    },
+  )
+
+  test('calls that were all signed by a wrong clock are all made again, and the correction is told once', async () => {
+    const clock = createFakeClock(new Date(Date.now() + 60 * 60_000))
+    await using world = await openStsWorld()
+    const service = world.serve({ clock })
+    await Promise.all([0, 1, 2].map((pod) => service.assumeRole(aGrant({ sessionName: `p${pod}` }), assume)))
+    expect(world.sts.calls.filter(({ status }) => status === 200)).toHaveLength(3)
+    expect(world.events).toMatchObject([{ kind: 'clock-corrected' }])
+  })
+
+  test('what a success tells of the time is heeded: a clock that goes ever more wrong fails no call', async () => {
+    const clock = createFakeClock(new Date())
+    await using world = await openStsWorld()
+    const service = world.serve({ clock })
+    // Far out and back, in steps that signatures just bear.
+    const steps = [...Array<number>(16).fill(1.5), ...Array<number>(16).fill(-1.5)]
+    for (const minutes of steps) {
+      clock.jump(minutes * 60_000)
+      await service.assumeRole(aGrant(), assume)
+    }
+    expect(world.sts.calls.filter(({ status }) => status !== 200)).toEqual([])
+    expect(world.events.at(-1)).toEqual({ kind: 'clock-right-again' })
+  })
+
+  test('small differences correct nothing', async () => {
+    const clock = createFakeClock(new Date())
+    await using world = await openStsWorld()
+    const service = world.serve({ clock })
+    for (const minutes of [2, -4, 2]) {
+      clock.jump(minutes * 60_000)
+      await service.assumeRole(aGrant(), assume)
+    }
+    expect(world.events).toEqual([])
+  })
+
   test('one connection serves many calls', async () => {
     await using world = await openStsWorld()
     const proxy = await forward(world.port)

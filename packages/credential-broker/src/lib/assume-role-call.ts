@@ -10,14 +10,16 @@ export interface AssumeRoleCall {
   readonly node: NodeCredentials
   /** Where the grant names none. */
   readonly region: string | undefined
+  /** By how much the signature is dated otherwise than by the node's clock. */
+  readonly skewMs: number
   readonly signal: AbortSignal
 }
 
 /** One AssumeRole over the wire; rejects with whatever the SDK throws, or with `STS_BAD_ANSWER`. */
 export async function callAssumeRole(grant: Grant, call: AssumeRoleCall): Promise<IssuedSession> {
-  const { connection, clock, node, region, signal } = call
+  const { connection, clock, node, region, skewMs, signal } = call
   const { AssumeRoleCommand } = await import('./sts-client.ts')
-  const client = await connection.client(node, grant.region ?? region)
+  const client = await connection.client(node, grant.region ?? region, skewMs)
   const command = new AssumeRoleCommand(toInput(grant))
   let date: string | undefined
   // The only way to the headers of a success.

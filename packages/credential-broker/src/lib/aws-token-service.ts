@@ -9,6 +9,7 @@ import {
   type RoleArn,
 } from '@kube2iam-ts/core'
 import { callAssumeRole } from './assume-role-call.ts'
+import { createClockCorrection } from './clock-correction.ts'
 import { keepCredentials } from './kept-credentials.ts'
 import type { NodeCredentials, NodeCredentialsProvider } from './node-credentials.ts'
 import { createStsConnection, type StsConnectionOptions } from './sts-connection.ts'
@@ -43,8 +44,6 @@ export interface AwsTokenService extends TokenService {
 
 /** Roles that are assumed from a role last an hour at most, and the node's own is a role as a rule. */
 const INTERMEDIATE_SECONDS = 3_600
-/** Signatures are good for five minutes to either side; a smaller skew needs no correction. */
-const CORRECTED_SKEW_MS = 4 * 60_000
 
 /**
  * STS by the AWS SDK. A call is tried again, once and unseen, only where the first try could not be what was meant:
@@ -53,6 +52,7 @@ const CORRECTED_SKEW_MS = 4 * 60_000
 export function createAwsTokenService(options: AwsTokenServiceOptions): AwsTokenService {
   const { clock, region, intermediateRole, report = ignoreReports } = options
   const connection = createStsConnection(options)
+  const correction = createClockCorrection(clock, report)
   const signer =
     intermediateRole === undefined
       ? options.nodeCredentials
@@ -92,12 +92,17 @@ export function createAwsTokenService(options: AwsTokenServiceOptions): AwsToken
   ): Promise<IssuedSession> {
     if (signal.aborted) throw aborted(signal)
     const node = await by.get({ signal })
-    const attempt = (signed: NodeCredentials) =>
-      callAssumeRole(grant, { connection, clock, node: signed, region, signal })
+    let skewMs = 0
+    const attempt = async (signed: NodeCredentials) => {
+      skewMs = correction.skewMs
+      const session = await callAssumeRole(grant, { connection, clock, node: signed, region, skewMs, signal })
+      if (session.serverTime !== undefined) correction.learn(session.serverTime)
+      return session
+    }
     try {
       return await attempt(node)
     } catch (error) {
-      const again = await otherwise(error, node, by, signal)
+      const again = await otherwise(error, { node, skewMs }, by, signal)
       if (again === undefined) throw toStsError(error, signal)
       try {
         return await attempt(again)
@@ -110,7 +115,7 @@ export function createAwsTokenService(options: AwsTokenServiceOptions): AwsToken
   /** With what a failed call is to be tried again at once; `undefined`: not at all. */
   async function otherwise(
     error: unknown,
-    node: NodeCredentials,
+    { node, skewMs }: { readonly node: NodeCredentials; readonly skewMs: number },
     by: NodeCredentialsProvider,
     signal: AbortSignal,
   ): Promise<NodeCredentials | undefined> {
@@ -128,14 +133,10 @@ export function createAwsTokenService(options: AwsTokenServiceOptions): AwsToken
         })
         return newer
       }
-      case 'clock-skew': {
-        const date = serverDateOf(error)
-        const skewMs = date === undefined ? 0 : date.getTime() - clock.now()
-        if (Math.abs(skewMs) < CORRECTED_SKEW_MS) return undefined
-        connection.skewMs = skewMs
-        report({ kind: 'clock-corrected', skewMs })
-        return node
-      }
+      case 'clock-skew':
+        correction.learn(serverDateOf(error))
+        // Not what the node's clock says now but what was signed is what STS refused: it may have been set right since.
+        return correction.isAnother(skewMs) ? node : undefined
       // A connection that the other side had closed while it was idle.
       case 'connection-lost':
         return node
@@ -158,7 +159,7 @@ export function createAwsTokenService(options: AwsTokenServiceOptions): AwsToken
     async warmUp(signal) {
       try {
         const { GetCallerIdentityCommand } = await import('./sts-client.ts')
-        const client = await connection.client(await signer.get({ signal }), region)
+        const client = await connection.client(await signer.get({ signal }), region, correction.skewMs)
         const { Arn = '', Account = '' } = await client.send(new GetCallerIdentityCommand({}), {
           abortSignal: signal,
         })

@@ -39,10 +39,11 @@ export type StsClient = Pick<STSClient, 'send' | 'config' | 'middlewareStack'>
 
 /** The sockets to STS, kept open between calls, and the clients that use them. */
 export interface StsConnection {
-  /** A client that signs with exactly these credentials, for the region; `undefined`: the global endpoint. */
-  client(node: NodeCredentials, region: string | undefined): Promise<StsClient>
-  /** STS's clock minus the node's, where it is so much that signatures must be corrected by it; else 0. */
-  skewMs: number
+  /**
+   * A client that signs with exactly these credentials, for the region (`undefined`: the global endpoint), and dates its
+   * signatures by the node's clock plus `skewMs`.
+   */
+  client(node: NodeCredentials, region: string | undefined, skewMs: number): Promise<StsClient>
   close(): void
 }
 
@@ -63,9 +64,8 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
   for (const agent of [httpAgent, httpsAgent])
     limitConnecting(agent, options.connectTimeoutMs ?? 1_000, clock)
 
-  const connection: StsConnection = {
-    skewMs: 0,
-    async client(node, region) {
+  return {
+    async client(node, region, skewMs) {
       const { NodeHttpHandler, STSClient } = await import('./sts-client.ts')
       // A client for each call costs 0.2 ms and keeps nothing: no secret stays in the heap as text, and no call can
       // be signed with what another one was given.
@@ -76,7 +76,7 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
         useDualstackEndpoint: options.dualStack ?? false,
         credentials: givenCredentials(node),
         // Signatures are dated by the injected clock, corrected by what STS says; the SDK adds this to the system's.
-        systemClockOffset: clock.now() + connection.skewMs - systemClock.now(),
+        systemClockOffset: clock.now() + skewMs - systemClock.now(),
         disableClockSkewCorrection: false,
         // One attempt: when to try again is the broker's business.
         maxAttempts: 1,
@@ -125,7 +125,6 @@ export function createStsConnection(options: StsConnectionOptions): StsConnectio
       httpsAgent.destroy()
     },
   }
-  return connection
 }
 
 /** The host that calls for a region go to, for a log line at the start. */

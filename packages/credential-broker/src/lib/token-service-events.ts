@@ -7,6 +7,8 @@ export type TokenServiceEvent =
   | { readonly kind: 'node-credentials-replaced'; readonly refused: string; readonly accessKeyId: string }
   /** The node's clock is so wrong that signatures are dated by STS's. */
   | { readonly kind: 'clock-corrected'; readonly skewMs: number }
+  /** It is not any more. */
+  | { readonly kind: 'clock-right-again' }
   /** The trust policy lacks sts:TagSession; the session was had without tags. */
   | {
       readonly kind: 'tags-left-out'

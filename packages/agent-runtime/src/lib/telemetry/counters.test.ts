@@ -38,6 +38,7 @@ test('who the agent is to STS counts as no adaptation', async () => {
   const report = createTokenServiceTelemetry(output)
   report({ kind: 'node-identified', arn: 'a', account: '1' })
   report({ kind: 'warm-up-failed', code: 'STS_UNAVAILABLE', message: 'm' })
+  report({ kind: 'clock-right-again' })
   report({ kind: 'node-credentials-replaced', refused: 'x', accessKeyId: 'y' })
   report({ kind: 'clock-corrected', skewMs: 1 })
   report({ kind: 'region-replaced', region: 'ap-east-1', by: 'us-east-1', message: 'm' })

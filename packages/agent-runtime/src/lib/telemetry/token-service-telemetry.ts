@@ -8,13 +8,18 @@ const LINES: Readonly<Record<TokenServiceEvent['kind'], readonly [LogLevel, stri
   'warm-up-failed': ['warn', 'STS cannot be warmed up'],
   'node-credentials-replaced': ['info', "the agent's own credentials are replaced"],
   'clock-corrected': ['warn', "requests to STS are dated by STS's clock"],
+  'clock-right-again': ['info', "requests to STS are dated by the node's clock again"],
   'tags-left-out': ['warn', 'session is issued without tags'],
   'duration-clamped': ['warn', 'session is shorter than asked for'],
   'region-replaced': ['warn', 'STS is asked in another region'],
 }
 
-/** Who the agent is, and that it could not be told, adapt nothing. */
-const NO_ADAPTATIONS: ReadonlySet<TokenServiceEvent['kind']> = new Set(['node-identified', 'warm-up-failed'])
+/** Who the agent is, that it could not be told, and what is as it should be again adapt nothing. */
+const NO_ADAPTATIONS: ReadonlySet<TokenServiceEvent['kind']> = new Set([
+  'node-identified',
+  'warm-up-failed',
+  'clock-right-again',
+])
 
 /** What happens between the broker and STS. */
 export function createTokenServiceTelemetry({
