@@ -91,6 +91,20 @@ describe('outages', () => {
     expect(young).toHaveLength(110)
   })
 
+  test('that begin while a pod is using its session are outlived by the renewal, though the pod asks much later', async () => {
+    const { ask, sts, clock } = setUp()
+    await ask()
+    await clock.advance(40 * MINUTE)
+    sts.behave = () => fail('STS_UNAVAILABLE')
+    // Until after the end of what the pod was given.
+    await clock.advance(22 * MINUTE)
+    sts.behave = () => ({ kind: 'issue' })
+    await clock.advance(13 * MINUTE)
+    const answer = await ask(aGrant(), { forMs: 0 })
+    if (answer.kind !== 'credentials') throw new Error(answer.kind)
+    expect(answer.credentials.expiration.getTime() - clock.now()).toBeGreaterThanOrEqual(30 * MINUTE)
+  })
+
   test('STS that comes back half a minute before the end is asked in time', async () => {
     for (let seed = 1; seed <= 20; seed += 1) {
       const { ask, broker, sts, clock } = setUp({}, seed)
@@ -244,16 +258,63 @@ describe('clocks', () => {
     expect(accessKeyOf(await asked)).not.toBe(before)
   })
 
-  test('but not for long: a quarter of a second, then the old one serves', async () => {
+  /** Asks where the session's time has come to `minutes` left and STS takes its time; what was answered, and when. */
+  async function askLate({ minutes, latencyMs = 0, seconds = 3_600, forMs = 900 }: LateRequest) {
+    const { ask, sts, clock } = setUp()
+    const grant = aGrant({ durationSeconds: seconds })
+    const before = accessKeyOf(await ask(grant))
+    clock.jump(seconds * SECOND - minutes * MINUTE)
+    sts.latencyMs = latencyMs
+    const asked = clock.monotonic()
+    let answer: [which: 'old' | 'new' | 'none', afterMs: number] | undefined
+    void ask(grant, { forMs }).then((given) => {
+      const which = given.kind === 'credentials' ? (accessKeyOf(given) === before ? 'old' : 'new') : 'none'
+      answer = [which, clock.monotonic() - asked]
+    })
+    await clock.advance(20 * SECOND)
+    return answer
+  }
+  interface LateRequest {
+    minutes: number
+    latencyMs?: number
+    seconds?: number
+    forMs?: number
+  }
+
+  test('but where every SDK is content with the old one, for a quarter of a second only', async () => {
+    expect(await askLate({ minutes: 29, latencyMs: 2_000 })).toEqual(['old', 250])
+    expect(await askLate({ minutes: 26, latencyMs: 800 })).toEqual(['old', 250])
+    expect(await askLate({ minutes: 26, latencyMs: 200 })).toEqual(['new', 200])
+  })
+
+  test('with less than 25 minutes left for as long as the pod can wait, and then the old one serves', async () => {
+    expect(await askLate({ minutes: 24, latencyMs: 800 })).toEqual(['new', 800])
+    expect(await askLate({ minutes: 5, latencyMs: 800 })).toEqual(['new', 800])
+    expect(await askLate({ minutes: 5, latencyMs: 2_000 })).toEqual(['old', 900])
+    expect(await askLate({ minutes: 0.1, latencyMs: 9_000, forMs: 9_500 })).toEqual(['old', 1_000])
+  })
+
+  test('of a shorter session the same parts', async () => {
+    expect(await askLate({ seconds: 900, minutes: 7, latencyMs: 800 })).toEqual(['old', 250])
+    expect(await askLate({ seconds: 900, minutes: 6, latencyMs: 800 })).toEqual(['new', 800])
+  })
+
+  test('a renewal that fails is waited for no longer than it takes to fail, and then not any more', async () => {
     const { ask, sts, clock } = setUp()
     const before = accessKeyOf(await ask())
-    clock.jump(35 * MINUTE)
-    sts.latencyMs = 2_000
+    clock.jump(50 * MINUTE)
+    sts.latencyMs = 100
+    sts.behave = () => fail('STS_UNAVAILABLE')
     const asked = ask()
-    await clock.advance(250)
+    await clock.advance(100)
     expect(accessKeyOf(await asked)).toBe(before)
-    await clock.advance(1_750)
-    expect(accessKeyOf(await ask())).not.toBe(before)
+    for (let second = 0; second < 60; second += 1) {
+      const from = clock.monotonic()
+      expect(accessKeyOf(await ask())).toBe(before)
+      expect(clock.monotonic()).toBe(from)
+      await clock.advance(SECOND)
+    }
+    expect(sts.calls.length).toBeGreaterThan(5)
   })
 })
 
@@ -337,11 +398,11 @@ describe('the end', () => {
   })
 
   test('what is asked for and wanted by no pod is let go after its time', async () => {
-    const { ask, broker, clock } = setUp()
+    const { ask, broker, sts, clock } = setUp()
     await ask()
-    await clock.advance(61 * MINUTE)
-    // Asked for once: renewed once, and then no more.
-    await clock.advance(61 * MINUTE)
+    // Asked for once: renewed while the pod may be using what it was given, which is two times, and then no more.
+    await clock.advance(122 * MINUTE)
+    expect(sts.calls).toHaveLength(3)
     expect(broker.sessions()).toEqual([])
     expect(clock.pending).toBe(0)
   })

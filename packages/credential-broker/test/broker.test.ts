@@ -77,6 +77,40 @@ describe('prefetch and renewal', () => {
     expect(sts.calls.length).toBeLessThanOrEqual(1 + (24 * 60) / 24)
   })
 
+  test.each([20, 45, 55, 59])(
+    'what a pod has asked for is renewed as what is wanted: asked again every %i minutes it is never old',
+    async (minutes) => {
+      const { ask, sts, clock } = setUp()
+      await ask()
+      for (let passed = 0; passed < 24 * 60; passed += minutes) {
+        await clock.advance(minutes * MINUTE)
+        const answer = await ask(aGrant(), { forMs: 0 })
+        if (answer.kind !== 'credentials') throw new Error(answer.kind)
+        expect(answer.credentials.expiration.getTime() - clock.now()).toBeGreaterThanOrEqual(30 * MINUTE)
+      }
+      expect(sts.calls.length).toBeLessThanOrEqual(2 + (25 * 60) / 24)
+    },
+  )
+
+  test('a pod that comes back after its document has ended makes its session be renewed again', async () => {
+    const { ask, sts, clock } = setUp()
+    await ask()
+    // Renewed twice by now, and good for half an hour still.
+    await clock.advance(79 * MINUTE)
+    expect(sts.calls).toHaveLength(3)
+    expect(await ask(aGrant(), { forMs: 0 })).toMatchObject({ kind: 'credentials' })
+    await clock.advance(10)
+    expect(sts.calls).toHaveLength(4)
+  })
+
+  test('what was asked for is dropped at once when its pod goes', async () => {
+    const { ask, broker, clock } = setUp()
+    await ask()
+    broker.release(anOwner().uid)
+    expect(broker.sessions()).toEqual([])
+    expect(clock.pending).toBe(0)
+  })
+
   test('what nobody wants is dropped at once when its pod goes', async () => {
     const { broker, clock, events } = setUp()
     broker.want(anOwner(), aGrant())
@@ -94,5 +128,60 @@ describe('prefetch and renewal', () => {
     broker.want(anOwner(), aGrant({ externalId: 'changed' }))
     await clock.advance(10)
     expect(broker.sessions()).toHaveLength(1)
+  })
+})
+
+describe('who was given what', () => {
+  const told = ({ events }: ReturnType<typeof setUp>) =>
+    events.flatMap((event) =>
+      event.kind === 'session-issued' || event.kind === 'session-shared'
+        ? [`${event.kind} ${event.accessKeyId} ${event.owners.map(({ name }) => name).join()}`]
+        : [],
+    )
+
+  test('is told of a pod that is given a session which was there before it, once', async () => {
+    const world = setUp()
+    const { ask, broker, clock } = world
+    broker.want(anOwner('a'), aGrant())
+    await clock.advance(10)
+    const key = accessKeyOf(await ask(aGrant(), { owner: anOwner('a') }))
+    broker.want(anOwner('b'), aGrant())
+    await clock.advance(MINUTE)
+    expect(told(world)).toEqual([`session-issued ${key} a`])
+    for (let time = 0; time < 3; time += 1) {
+      expect(accessKeyOf(await ask(aGrant(), { owner: anOwner('b') }))).toBe(key)
+    }
+    expect(told(world)).toEqual([`session-issued ${key} a`, `session-shared ${key} b`])
+    expect(world.events.at(-1)).toMatchObject({
+      role: aGrant().role.text,
+      sessionName: aGrant().sessionName,
+      expiration: expect.any(Date),
+      assumedRoleArn: expect.stringContaining('assumed-role/app'),
+    })
+  })
+
+  test('is told once where the renewal names the pod before it asks', async () => {
+    const world = setUp()
+    const { ask, broker, clock } = world
+    broker.want(anOwner('a'), aGrant())
+    await clock.advance(10)
+    broker.want(anOwner('b'), aGrant())
+    await clock.advance(30 * MINUTE)
+    await ask(aGrant(), { owner: anOwner('b') })
+    expect(told(world)).toEqual([
+      expect.stringMatching(/^session-issued \w+ a$/),
+      expect.stringMatching(/^session-issued \w+ a,b$/),
+    ])
+  })
+
+  test('is told of a pod that was released while STS was asked and is answered all the same', async () => {
+    const world = setUp()
+    const { ask, sts, broker, clock } = world
+    sts.latencyMs = 100
+    const [first] = ['a', 'b'].map((name) => ask(aGrant(), { owner: anOwner(name) }))
+    broker.release('uid-of-a')
+    await clock.advance(100)
+    const key = accessKeyOf(await first!)
+    expect(told(world)).toEqual([`session-issued ${key} b`, `session-shared ${key} a`])
   })
 })

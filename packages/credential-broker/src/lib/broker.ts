@@ -2,12 +2,12 @@ import type { Clock, Random, Report } from '@kube2iam-ts/core'
 import type { Broker, BrokerAnswer, BrokerRequest, HeldSession } from './broker-port.ts'
 import { waitUntil } from './caller-wait.ts'
 import type { BrokerEvent } from './events.ts'
-import { createHoldings, type Entry, isWanted } from './holdings.ts'
+import { createHoldings, type Entry, factsOf, type Hold, isWanted, type LiveSession } from './holdings.ts'
 import { createSessionKeeper } from './session-keeper.ts'
 import { remainingMs, SAFETY_MS } from './session-life.ts'
 import { type BrokerSettings, DEFAULT_BROKER_SETTINGS } from './settings.ts'
 import { createStsCalls } from './sts-calls.ts'
-import type { IssuedSession, TokenService } from './token-service.ts'
+import type { TokenService } from './token-service.ts'
 
 export interface BrokerOptions {
   tokenService: TokenService
@@ -17,7 +17,10 @@ export interface BrokerOptions {
   settings?: Partial<BrokerSettings>
 }
 
-/** While a session that is still good is being renewed, a request waits no longer than this for the new one. */
+/**
+ * While a session is being renewed that is old and still good enough for every SDK, a request waits no longer than this
+ * for the new one.
+ */
 const RENEWAL_PATIENCE_MS = 250
 
 /** Sessions for grants: held under the whole grant, fetched once for all who wait, renewed early, never another's. */
@@ -34,10 +37,29 @@ export function createBroker({ tokenService, clock, random, report, ...options }
   const keeper = createSessionKeeper({ holdings, calls, clock, random, settings, report })
   let closed = false
 
+  function given(entry: Entry, hold: Hold, session: LiveSession): BrokerAnswer {
+    keeper.used(entry, session)
+    const { credentials, assumedRoleArn } = session
+    if (!hold.told) {
+      hold.told = true
+      const { accessKeyId, expiration } = credentials
+      report({
+        kind: 'session-shared',
+        ...factsOf(entry),
+        owners: [hold.owner],
+        accessKeyId,
+        assumedRoleArn,
+        expiration,
+      })
+    }
+    return { kind: 'credentials', credentials, assumedRoleArn }
+  }
+
   /** What can be said of an entry this moment; `undefined` where only STS can tell. */
-  function answerNow(entry: Entry): BrokerAnswer | undefined {
+  function answerNow(entry: Entry, hold: Hold): BrokerAnswer | undefined {
     const { session, denial, failure } = entry
-    if (session !== undefined && remainingMs(session.life, clock) > SAFETY_MS) return answerOf(session)
+    if (session !== undefined && remainingMs(session.life, clock) > SAFETY_MS)
+      return given(entry, hold, session)
     const now = clock.monotonic()
     if (denial !== undefined && denial.until > now) {
       return { kind: 'denied', code: denial.code, message: denial.message }
@@ -49,24 +71,31 @@ export function createBroker({ tokenService, clock, random, report, ...options }
   }
 
   /** A document that has become old: its renewal is late, or has failed. */
-  async function renewed(entry: Entry, held: IssuedSession, request: BrokerRequest): Promise<BrokerAnswer> {
+  async function renewed(
+    entry: Entry,
+    hold: Hold,
+    held: LiveSession,
+    request: BrokerRequest,
+  ): Promise<BrokerAnswer> {
     const now = clock.monotonic()
     const quietUntil = Math.max(entry.failure?.until ?? 0, entry.denial?.until ?? 0)
-    if (entry.flight === undefined && quietUntil > now) return answerOf(held)
+    if (entry.flight === undefined && quietUntil > now) return given(entry, hold, held)
     const settled = keeper.fetch(entry, 'request')
-    // Where STS has failed already there is no use in waiting for it again.
-    if (entry.failures === 0 && entry.denials === 0 && calls.isHealthy(entry.grant)) {
-      const deadline = Math.min(request.deadline, now + RENEWAL_PATIENCE_MS)
+    // Where STS has just failed there is no use in waiting for it.
+    if (calls.isHealthy(entry.grant)) {
+      const left = remainingMs(held.life, clock)
+      const patience = left > held.life.waitBelowMs ? RENEWAL_PATIENCE_MS : left - SAFETY_MS
+      const deadline = Math.min(request.deadline, now + patience)
       await waitUntil(settled, { signal: request.signal, deadline }, clock)
     }
-    return answerNow(entry) ?? answerOf(held)
+    return answerNow(entry, hold) ?? given(entry, hold, held)
   }
 
-  async function fetched(entry: Entry, request: BrokerRequest): Promise<BrokerAnswer> {
+  async function fetched(entry: Entry, hold: Hold, request: BrokerRequest): Promise<BrokerAnswer> {
     const outcome = await waitUntil(keeper.fetch(entry, 'request'), request, clock)
     switch (outcome) {
       case 'settled':
-        return answerNow(entry) ?? unavailable('ABORTED', 'the pod was released while STS was asked')
+        return answerNow(entry, hold) ?? unavailable('ABORTED', 'the pod was released while STS was asked')
       case 'deadline':
         return unavailable('DEADLINE', 'STS had not answered when the caller could wait no longer')
       case 'aborted':
@@ -90,17 +119,16 @@ export function createBroker({ tokenService, clock, random, report, ...options }
     async credentials(grant, request) {
       if (closed) return unavailable('ABORTED', 'the agent is stopping')
       const entry = holdings.of(grant, request.owner.uid)
-      holdings.own(entry, request.owner, false)
-      entry.asked = true
+      const hold = holdings.own(entry, request.owner)
       const { session } = entry
       if (session !== undefined) {
         const left = remainingMs(session.life, clock)
-        if (left > session.life.floorMs) return answerOf(session)
-        if (left > SAFETY_MS) return renewed(entry, session, request)
+        if (left > session.life.floorMs) return given(entry, hold, session)
+        if (left > SAFETY_MS) return renewed(entry, hold, session, request)
       }
-      const known = entry.flight === undefined ? answerNow(entry) : undefined
+      const known = entry.flight === undefined ? answerNow(entry, hold) : undefined
       if (known !== undefined) return known
-      const answer = fetched(entry, request)
+      const answer = fetched(entry, hold, request)
       makeRoom()
       return answer
     },
@@ -108,7 +136,9 @@ export function createBroker({ tokenService, clock, random, report, ...options }
     want(owner, grant) {
       if (closed) return
       const entry = holdings.of(grant, owner.uid)
-      const news = holdings.own(entry, owner, true)
+      const hold = holdings.own(entry, owner)
+      const news = !hold.wanted
+      hold.wanted = true
       for (const other of holdings.heldFor(owner.uid)) {
         if (other === entry) continue
         holdings.disown(other, owner.uid)
@@ -138,12 +168,6 @@ export function createBroker({ tokenService, clock, random, report, ...options }
     },
   }
 }
-
-const answerOf = ({ credentials, assumedRoleArn }: IssuedSession): BrokerAnswer => ({
-  kind: 'credentials',
-  credentials,
-  assumedRoleArn,
-})
 
 const unavailable = (code: 'ABORTED' | 'DEADLINE', message: string): BrokerAnswer => ({
   kind: 'unavailable',

@@ -27,6 +27,13 @@ export type BrokerEvent =
       /** Percent, where STS said it. */
       readonly packedPolicySize: number | undefined
     })
+  /** A pod was given a session that had been issued before it was an owner. */
+  | (SessionFacts & {
+      readonly kind: 'session-shared'
+      readonly accessKeyId: string
+      readonly assumedRoleArn: string
+      readonly expiration: Date
+    })
   /** STS refuses for good. */
   | (SessionFacts & {
       readonly kind: 'session-denied'

@@ -13,14 +13,28 @@ interface Remembered<Code> {
   readonly until: number
 }
 
+/** That an entry is held for a pod. */
+export interface Hold {
+  readonly owner: SessionOwner
+  /** The agent said that it is to be kept ready for the pod. */
+  wanted: boolean
+  /** Whether an event has named the pod as one that has the session. */
+  told: boolean
+}
+
+/** A session and how long it is good. */
+export type LiveSession = IssuedSession & { readonly life: SessionLife }
+
 /** What is held under one grant key, and what is going on about it. */
 export interface Entry {
   readonly key: string
   readonly grant: Grant
-  readonly owners: Map<string, { readonly owner: SessionOwner; wanted: boolean }>
-  session: (IssuedSession & { readonly life: SessionLife }) | undefined
-  /** Whether a pod has asked since the session was issued. */
-  asked: boolean
+  readonly owners: Map<string, Hold>
+  session: LiveSession | undefined
+  /** Until when a pod that was given the session is expected to ask again (`Clock.monotonic`). */
+  usedUntil: number
+  /** It was time to renew, and nobody needed it: whoever asks next does. */
+  idle: boolean
   flight: { readonly call: StsCall; readonly settled: Promise<void> } | undefined
   denial: Remembered<'STS_DENIED' | 'STS_INVALID'> | undefined
   /** Denials and failures in a row: each makes the next wait longer. */
@@ -36,8 +50,7 @@ export interface Holdings {
   readonly entries: ReadonlyMap<string, Entry>
   /** The entry of exactly this grant; made if there is none. */
   of(grant: Grant, uid: string): Entry
-  /** `wanted`: the agent said that it is to be kept ready for the pod. Returns whether that is news. */
-  own(entry: Entry, owner: SessionOwner, wanted: boolean): boolean
+  own(entry: Entry, owner: SessionOwner): Hold
   disown(entry: Entry, uid: string): void
   heldFor(uid: string): readonly Entry[]
   isHeld(entry: Entry): boolean
@@ -66,18 +79,15 @@ export function createHoldings(): Holdings {
       entries.set(key, entry)
       return entry
     },
-    own(entry, owner, wanted) {
+    own(entry, owner) {
       const known = entry.owners.get(owner.uid)
-      if (known !== undefined) {
-        const news = wanted && !known.wanted
-        known.wanted ||= wanted
-        return news
-      }
-      entry.owners.set(owner.uid, { owner, wanted })
+      if (known !== undefined) return known
+      const hold: Hold = { owner, wanted: false, told: false }
+      entry.owners.set(owner.uid, hold)
       const held = byPod.get(owner.uid)
       if (held === undefined) byPod.set(owner.uid, new Set([entry]))
       else held.add(entry)
-      return wanted
+      return hold
     },
     disown(entry, uid) {
       entry.owners.delete(uid)
@@ -110,7 +120,8 @@ const emptyEntry = (key: string, grant: Grant): Entry => ({
   grant,
   owners: new Map(),
   session: undefined,
-  asked: false,
+  usedUntil: 0,
+  idle: false,
   flight: undefined,
   denial: undefined,
   denials: 0,

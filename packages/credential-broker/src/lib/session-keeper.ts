@@ -1,7 +1,7 @@
 import type { Clock, Random, Report } from '@kube2iam-ts/core'
 import type { Urgency } from './call-queue.ts'
 import type { BrokerEvent } from './events.ts'
-import { type Entry, factsOf, type Holdings, isWanted } from './holdings.ts'
+import { type Entry, factsOf, type Holdings, isWanted, type LiveSession } from './holdings.ts'
 import { lifeOf, remainingMs, SAFETY_MS } from './session-life.ts'
 import type { BrokerSettings } from './settings.ts'
 import type { CallOutcome, StsCalls } from './sts-calls.ts'
@@ -26,6 +26,8 @@ export interface SessionKeeper {
   fetch(entry: Entry, reason: Urgency): Promise<void>
   /** A pod will ask for it: what is not there is fetched ahead, what is there is kept fresh. */
   lookAfter(entry: Entry): void
+  /** A pod was given the session: it is kept fresh for one life of it, within which whoever uses it asks again. */
+  used(entry: Entry, session: LiveSession): void
   /** Forgets the entry, and aborts its call. */
   drop(entry: Entry, reason: Dropped): void
 }
@@ -79,7 +81,8 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
       case 'issued': {
         const { session, askedAt } = outcome
         const { skewMs, ...life } = lifeOf(session, askedAt, clock, random, settings.minimumLifeMs)
-        Object.assign(entry, { session: { ...session, life }, asked: false, ...UNTROUBLED })
+        Object.assign(entry, { session: { ...session, life }, idle: false, ...UNTROUBLED })
+        for (const hold of entry.owners.values()) hold.told = true
         const { assumedRoleArn, packedPolicySize } = session
         const { accessKeyId, expiration } = session.credentials
         const durationMs = clock.monotonic() - askedAt
@@ -141,9 +144,21 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
     const renewAt = Math.max(session.life.renewAt, quietUntil)
     if (renewAt >= end) return at(entry, end, () => expire(entry))
     at(entry, renewAt, () => {
-      if (isWanted(entry) || entry.asked) void fetch(entry, 'renewal')
-      else at(entry, end, () => drop(entry, 'unused'))
+      if (isNeeded(entry)) {
+        void fetch(entry, 'renewal')
+        return
+      }
+      entry.idle = true
+      at(entry, end, () => drop(entry, 'unused'))
     })
+  }
+
+  /**
+   * Whether a newer session will be asked for: a pod is to find it ready, or has asked not long ago. And a renewal that
+   * was begun and failed is brought to its end, so that who asks late does not find what an outage has left.
+   */
+  function isNeeded(entry: Entry): boolean {
+    return isWanted(entry) || entry.usedUntil > clock.monotonic() || entry.failures > 0
   }
 
   function expire(entry: Entry): void {
@@ -184,6 +199,12 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
   return {
     fetch,
     drop,
+    used(entry, { life }) {
+      entry.usedUntil = clock.monotonic() + life.wholeMs
+      if (!entry.idle) return
+      entry.idle = false
+      scheduleNext(entry)
+    },
     lookAfter(entry) {
       if (entry.flight !== undefined) return
       if (entry.session === undefined && quietUntilOf(entry) <= clock.monotonic()) prefetch(entry)

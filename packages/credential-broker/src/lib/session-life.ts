@@ -3,6 +3,8 @@ import type { IssuedSession } from './token-service.ts'
 
 /** How long one session is good, told by clocks that can be trusted. */
 export interface SessionLife {
+  /** From its beginning to its end. */
+  readonly wholeMs: number
   /** `Clock.monotonic` when it ends: setting the wall clock does not move it. */
   readonly endsAt: number
   /** `Clock.now` when it ends, by this node's (perhaps wrong) wall clock. */
@@ -11,6 +13,8 @@ export interface SessionLife {
   readonly renewAt: number
   /** No document with less life left is served while STS works. */
   readonly floorMs: number
+  /** A document with less is worth any wait for a newer one. */
+  readonly waitBelowMs: number
 }
 
 /** STS reports whole seconds, and the answer takes its time to arrive: nothing is served this close to its end. */
@@ -20,6 +24,9 @@ export const SAFETY_MS = 5_000
 const EARLY = 0.1
 /** … and this part before it at the latest, so that the answer is there when half life comes. */
 const LATEST = 1 / 30
+
+/** Of the least life that is served: SDKs stretch documents that had less than 25 minutes when they came. */
+const WAIT_BELOW = 25 / 30
 
 /**
  * Measures a session's life from the answer itself: STS said when it ends and, in the Date header, what its own time
@@ -40,10 +47,12 @@ export function lifeOf(
   const floorMs = Math.min(minimumLifeMs, lifeMs / 2)
   const skewMs = serverTime === undefined ? 0 : serverTime.getTime() - wall
   return {
+    wholeMs: lifeMs,
     endsAt: started + lifeMs,
     endsAtWall: credentials.expiration.getTime() - skewMs,
     renewAt: started + lifeMs / 2 - lifeMs * (LATEST + random() * (EARLY - LATEST)),
     floorMs,
+    waitBelowMs: floorMs * WAIT_BELOW,
     skewMs,
   }
 }

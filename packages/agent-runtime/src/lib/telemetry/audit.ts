@@ -12,6 +12,10 @@ export interface AuditRecord {
   readonly accessKeyId?: string
   readonly expiration?: string
   readonly cluster?: string
+  /**
+   * Why STS was asked (`request`, `renewal`, `prefetch`); `shared`: it was not, the pod was given a session that was
+   * there already; for a denial its code and sentence.
+   */
   readonly reason: string
 }
 

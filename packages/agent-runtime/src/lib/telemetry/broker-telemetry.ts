@@ -60,6 +60,13 @@ export function createBrokerTelemetry(
           reason,
         })
       }
+      case 'session-shared': {
+        const { owners, role, sessionName, assumedRoleArn, accessKeyId } = event
+        const expiration = event.expiration.toISOString()
+        const what = { role, sessionName, accessKeyId, expiration }
+        log.write('info', 'session shared', { pods: podsOf(owners), ...what })
+        return record(owners, { action: 'issued', ...what, assumedRoleArn, reason: 'shared' })
+      }
       case 'session-denied': {
         const { owners, role, sessionName, renewal, reason, code, message, retryInMs } = event
         metrics.stsCalls.inc({ outcome: code, reason, renewal: String(renewal) })

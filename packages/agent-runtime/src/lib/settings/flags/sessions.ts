@@ -128,13 +128,13 @@ export const sessionFlags = {
     name: 'prefetch',
     kind: toggle,
     default: 'true',
-    doc: 'Fetch the session of a pod as soon as it has an address and may have its role, before it asks.',
+    doc: 'Fetch the session of a pod as soon as it has an address and may have its role, before it asks, and keep it fresh. With false, and for host-network pods whose role is only a default, it is fetched when the pod asks, and kept fresh for as long as a session lasts after it asked last.',
   }),
   auditLog: flag({
     name: 'audit-log',
     kind: text,
     default: '',
-    doc: 'File to which a line of JSON is added for each session issued, renewed or refused. The log has them in any case.',
+    doc: 'File to which a line of JSON is added for each session issued, renewed or refused, one for each pod that it is for; a pod that is given a session which another one had before has its line then (issued, with the reason shared). The log has them in any case.',
     example: '/var/log/kube2iam/audit.jsonl',
   }),
 }
