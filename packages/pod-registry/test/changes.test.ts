@@ -9,6 +9,7 @@ function short(change: RegistryChange): string {
   switch (change.kind) {
     case 'bound':
     case 'changed':
+    case 'seen':
     case 'gone':
       return `${change.kind} ${change.pod.name}`
     case 'namespace':
@@ -56,19 +57,21 @@ test('a pod without an address of its own is gone too: by a token it may have go
   await close()
 })
 
-test('a host-network pod that changes is told of, and one that has finished is not', async () => {
+test('a host-network pod is seen when it appears and when it is otherwise than it was', async () => {
   const host = aPod({ name: 'host', addresses: ['10.1.0.1'], hostNetwork: true })
-  const { registry, pods, settle, close } = await startSynced([host])
+  const { registry, pods, settle, close } = await startSynced()
   const heard: string[] = []
   registry.onChange((change) => heard.push(short(change)))
-  const other = { ...host, annotations: { 'iam.amazonaws.com/role': 'other' } }
-  pods.upsert(other)
-  pods.upsert(other)
-  pods.snapshot(host)
+  pods.upsert(host)
+  pods.upsert({ ...host })
+  pods.snapshot({ ...host })
+  pods.upsert({ ...host, annotations: { role: 'r' } })
+  pods.snapshot({ ...host, annotations: { role: 's' } })
   pods.upsert({ ...host, phase: 'Succeeded' })
-  pods.upsert({ ...other, phase: 'Succeeded' })
+  pods.upsert({ ...host, phase: 'Succeeded', annotations: {} })
+  pods.upsert(aPod({ name: 'job', addresses: ['10.1.0.1'], hostNetwork: true, phase: 'Failed' }))
   await settle()
-  expect(heard).toEqual(['changed host', 'changed host', 'gone host'])
+  expect(heard).toEqual(['seen host', 'seen host', 'seen host', 'gone host'])
   await close()
 })
 

@@ -133,6 +133,40 @@ describe('a session', () => {
     expect(it.sts.calls).toHaveLength(1)
   })
 
+  test('that the pod asked for is never old when it asks again, with --prefetch=false', async () => {
+    await started([web], { args: ['--prefetch=false'] })
+    it.sts.latencyMs = 300
+    for (const minutes of [0, 55, 45, 59]) {
+      await it.clock.advance(minutes * 60_000)
+      const asked = it.ask(POD, `${LIST}web`)
+      await it.clock.advance(400)
+      const { Expiration } = JSON.parse((await asked).body) as { Expiration: string }
+      expect(Date.parse(Expiration) - it.clock.now()).toBeGreaterThanOrEqual(30 * 60_000)
+    }
+  })
+
+  test('that pods share has a record for each of them: when it is issued, or when it is given one later', async () => {
+    await started([web], { args: ['--session-scope=role'] })
+    await it.clock.advance(15_000)
+    it.pods.upsert(aPod({ name: 'b', addresses: ['10.4.0.8'], annotations: { [ROLE]: 'web' } }))
+    await it.clock.advance(1_000)
+    for (let time = 0; time < 2; time += 1) {
+      expect(await it.ask('10.4.0.8', `${LIST}web`)).toMatchObject({ status: 200 })
+    }
+    expect(it.sts.calls).toHaveLength(1)
+    const [first, second] = it.audit
+    expect(it.audit).toHaveLength(2)
+    expect(first).toMatchObject({ action: 'issued', reason: 'prefetch', pod: 'default/web-0' })
+    expect(second).toEqual({
+      ...first,
+      reason: 'shared',
+      pod: 'default/b',
+      uid: 'uid-of-b',
+      time: expect.any(String),
+    })
+    expect(it.lines('session shared')).toMatchObject([{ pods: ['default/b'] }])
+  })
+
   test('of a pod whose address is another pod’s by the time STS answers is given to nobody', async () => {
     await started([web], { args: ['--prefetch=false'] })
     it.sts.latencyMs = 500
@@ -506,6 +540,93 @@ describe('the container-credentials protocol', () => {
     expect(it.events).toEqual([])
   })
 
+  describe('a host-network pod', () => {
+    const host = { ...web, addresses: ['10.0.3.17'], hostNetwork: true }
+    const args = ['--container-credentials']
+    const fetching = async (pods: Parameters<typeof aPod>[0][], more: string[] = []) => {
+      await started(pods, { args: [...args, ...more] })
+      it.tokens.set(TOKEN, identity('uid-of-web-0'))
+      it.sts.latencyMs = 300
+    }
+    const askedRoles = () => it.sts.calls.map(({ grant }) => grant.role.name)
+    /** Asks by its token and as long as SDKs wait; the minutes of life in the answer. */
+    async function lifeMinutes(): Promise<number> {
+      const asked = it.ask('10.0.3.17', '/v1/credentials', { headers })
+      await it.clock.advance(900)
+      const answer = await asked
+      expect(answer.status).toBe(200)
+      const { Expiration } = JSON.parse(answer.body) as { Expiration: string }
+      return (Date.parse(Expiration) - it.clock.now()) / 60_000
+    }
+
+    test('finds its session ready and never old, as others do', async () => {
+      await fetching([host])
+      await it.clock.advance(15_000)
+      expect(askedRoles()).toEqual(['web'])
+      for (const minutes of [0, 45, 45, 59]) {
+        await it.clock.advance(minutes * 60_000)
+        expect(await lifeMinutes()).toBeGreaterThanOrEqual(30)
+      }
+    })
+
+    test('has its session dropped at once, and the next one fetched, when its annotation changes', async () => {
+      await fetching([host])
+      await it.clock.advance(15_000)
+      it.pods.upsert(aPod({ ...host, annotations: { [ROLE]: 'other' } }))
+      await it.clock.advance(0)
+      expect(it.lines('session dropped')).toMatchObject([{ reason: 'replaced' }])
+      await it.clock.advance(15_000)
+      expect(askedRoles()).toEqual(['web', 'other'])
+    })
+
+    test('has it dropped when its namespace allows it no more', async () => {
+      const allowing = (roles: string) =>
+        aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': roles } })
+      await fetching([host], ['--namespace-restrictions'])
+      it.namespaces.upsert(allowing('["web"]'))
+      await it.clock.advance(15_000)
+      expect(askedRoles()).toEqual(['web'])
+      it.namespaces.upsert(allowing('[]'))
+      await it.clock.advance(0)
+      expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
+    })
+
+    test('whose role is only a default has a session when it asks, kept fresh and dropped as others', async () => {
+      await fetching([{ ...host, annotations: {} }], ['--default-role=any'])
+      await it.clock.advance(60_000)
+      expect(askedRoles()).toEqual([])
+      expect(await lifeMinutes()).toBeGreaterThan(59)
+      await it.clock.advance(45 * 60_000)
+      expect(await lifeMinutes()).toBeGreaterThanOrEqual(30)
+      it.pods.upsert(aPod(host))
+      await it.clock.advance(15_000)
+      expect(it.lines('session dropped')).toMatchObject([{ reason: 'replaced' }])
+    })
+
+    test('that has finished is not looked after, whatever becomes of its namespace', async () => {
+      await fetching([{ ...host, phase: 'Succeeded' }])
+      it.namespaces.upsert(aNamespace({ annotations: { changed: 'yes' } }))
+      await it.clock.advance(60_000)
+      expect(askedRoles()).toEqual([])
+    })
+
+    test('has nothing fetched for it where no token can name it', async () => {
+      await started([host])
+      await it.clock.advance(60_000)
+      expect(askedRoles()).toEqual([])
+    })
+  })
+
+  test('a token of a host-network pod that is not known yet waits for it', async () => {
+    await started([], { args: ['--container-credentials'] })
+    it.tokens.set(TOKEN, identity('uid-of-web-0'))
+    const asked = it.ask('10.0.3.17', '/v1/credentials', { headers })
+    await it.clock.advance(300)
+    it.pods.upsert(aPod({ ...web, addresses: ['10.0.3.17'], hostNetwork: true }))
+    await it.clock.advance(0)
+    expect(await asked).toMatchObject({ status: 200 })
+  })
+
   test('drops what a host-network pod got when it is gone', async () => {
     await started([{ ...web, hostNetwork: true }], { args: ['--container-credentials'] })
     it.tokens.set(TOKEN, identity('uid-of-web-0'))
@@ -521,7 +642,7 @@ describe('the container-credentials protocol', () => {
     expect((await it.ask('10.0.3.17', '/v1/credentials', { headers })).status).toBe(200)
     it.pods.upsert(aPod({ ...web, addresses: [POD], hostNetwork: true, annotations: { [ROLE]: 'other' } }))
     await it.clock.advance(0)
-    expect(it.lines('session dropped')).toMatchObject([{ reason: 'released' }])
+    expect(it.lines('session dropped')).toMatchObject([{ reason: 'replaced' }])
     const answer = await it.ask('10.0.3.17', '/v1/credentials', { headers })
     expect(JSON.parse(answer.body)).toMatchObject({ RoleArn: 'arn:aws:iam::123456789012:role/other' })
   })

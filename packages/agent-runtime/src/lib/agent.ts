@@ -144,6 +144,7 @@ export function createAgent(deps: AgentDeps): Agent {
     changes,
     report: report.service,
     prefetch: settings.prefetch,
+    tokens: settings.containerCredentials && cluster.tokenReviewer !== undefined,
     onGone(pod) {
       unprovable.delete(pod.uid)
       objectEvents.forget(pod.uid)
@@ -158,7 +159,6 @@ export function createAgent(deps: AgentDeps): Agent {
     changes,
     report: report.service,
     listed: (address) => settings.allowCidr.some((range) => range.contains(address)),
-    onGrantedByToken: (pod, grant) => keeper.grantedByToken(pod, grant),
     tokens:
       settings.containerCredentials && cluster.tokenReviewer
         ? createTokenIdentities({

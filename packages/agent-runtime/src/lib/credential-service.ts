@@ -59,8 +59,6 @@ export interface CredentialServiceOptions {
   readonly listed: (address: IpAddress) => boolean
   /** Who the bearer of a service-account token is; absent unless the container-credentials protocol is served. */
   readonly tokens?: TokenIdentities | undefined
-  /** Told before a session is asked for on behalf of the bearer of a token. */
-  readonly onGrantedByToken?: (pod: PodIdentity, grant: Grant) => void
 }
 
 type Found = Lookup & { readonly kind: 'found' }
@@ -143,7 +141,6 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
       if (settled.kind === 'refused') return settled
       const { pod } = settled.found
       const { role, grant } = settled.granted
-      if (request.identifiedBy === 'token') options.onGrantedByToken?.(pod, grant)
       const answer = await broker.credentials(grant, {
         owner: ownerOf(pod),
         deadline: patience.deadline,

@@ -32,7 +32,8 @@ async function keeping() {
     broker,
     changes: createChanges(clock),
     report: ignoreReports,
-    prefetch: true,
+    prefetch: false,
+    tokens: true,
     onGone: ({ name }) => gone.push(name),
   })
   registry.start()
@@ -49,7 +50,6 @@ async function keeping() {
       const request = { pod, namespace, serviceAccount: undefined, requested: undefined }
       const decision = policy.decide({ ...request, identifiedBy: 'token' })
       if (decision.kind !== 'granted') throw new Error(decision.kind)
-      keeper.grantedByToken(pod, decision.grant)
       const { signal } = new AbortController()
       const deadline = clock.monotonic() + 5000
       const answer = await broker.credentials(decision.grant, { owner: ownerOf(pod), signal, deadline })

@@ -1,7 +1,7 @@
-import { type Grant, grantKey, type PodIdentity, type Report } from '@kube2iam-ts/core'
+import { grantKey, type PodIdentity, type Report } from '@kube2iam-ts/core'
 import type { Broker } from '@kube2iam-ts/credential-broker'
-import { holdsAddresses, type PodRegistry, type RegistryChange } from '@kube2iam-ts/pod-registry'
-import type { Policy } from '@kube2iam-ts/role-policy'
+import { holdsAddresses, isFinished, type PodRegistry, type RegistryChange } from '@kube2iam-ts/pod-registry'
+import type { Granted, Policy } from '@kube2iam-ts/role-policy'
 import type { Changes } from './changes.ts'
 import { type CredentialServiceEvent, ownerOf } from './credential-service.ts'
 
@@ -13,6 +13,8 @@ export interface SessionKeeperOptions {
   readonly report: Report<CredentialServiceEvent>
   /** Whether sessions are fetched before a pod asks. */
   readonly prefetch: boolean
+  /** Whether pods may prove by a token who they are: the only way for those that share the node's address. */
+  readonly tokens: boolean
   /** The pod is gone. */
   readonly onGone: (pod: PodIdentity) => void
 }
@@ -20,8 +22,6 @@ export interface SessionKeeperOptions {
 export interface SessionKeeper {
   /** The policy is another one: every pod is decided about again. */
   policyChanged(): void
-  /** The pod has proved by its token who it is, and may have this. Nothing is fetched ahead for one without an address of its own. */
-  grantedByToken(pod: PodIdentity, grant: Grant): void
   close(): void
 }
 
@@ -30,33 +30,26 @@ export interface SessionKeeper {
  * them and never before, dropped at once when the pod goes or the grant is withdrawn.
  */
 export function createSessionKeeper(options: SessionKeeperOptions): SessionKeeper {
-  const { registry, policy, broker, changes, report, prefetch, onGone } = options
+  const { registry, policy, broker, changes, report, prefetch, tokens, onGone } = options
   /** The key of the grant that each pod was last seen to have. */
   const granted = new Map<string, string>()
   /** Namespaces, and service accounts as namespace/name, whose pods have to be looked at again. */
   const changed = new Set<string>()
 
   function evaluate(pod: PodIdentity): void {
-    const byToken = !holdsAddresses(pod)
-    if (byToken && !granted.has(pod.uid)) return
+    if (isFinished(pod)) return
+    const identifiedBy = holdsAddresses(pod) ? 'address' : 'token'
+    if (identifiedBy === 'token' && !tokens) return
     const namespace = registry.namespace(pod.namespace)
     const serviceAccount = registry.serviceAccount(pod.namespace, pod.serviceAccount)
-    const decision = policy().decide({
-      pod,
-      namespace,
-      serviceAccount,
-      requested: undefined,
-      identifiedBy: byToken ? 'token' : 'address',
-    })
+    const decision = policy().decide({ pod, namespace, serviceAccount, requested: undefined, identifiedBy })
     switch (decision.kind) {
       case 'granted': {
         const key = grantKey(decision.grant)
         const before = granted.get(pod.uid)
         if (before === key) return
-        // It asks again by its token when it wants the other one.
-        if (byToken) return withdraw(pod)
         granted.set(pod.uid, key)
-        if (prefetch) broker.want(ownerOf(pod), decision.grant)
+        if (prefetch && isLikelyToAsk(pod, decision)) broker.want(ownerOf(pod), decision.grant)
         else if (before !== undefined) broker.release(pod.uid)
         return
       }
@@ -104,6 +97,7 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
     switch (change.kind) {
       case 'bound':
       case 'changed':
+      case 'seen':
         evaluate(change.pod)
         break
       case 'gone':
@@ -125,11 +119,12 @@ export function createSessionKeeper(options: SessionKeeperOptions): SessionKeepe
   }
 
   const stop = registry.onChange(onChange)
-  return {
-    policyChanged: again,
-    grantedByToken(pod, grant) {
-      if (!holdsAddresses(pod)) granted.set(pod.uid, grantKey(grant))
-    },
-    close: stop,
-  }
+  return { policyChanged: again, close: stop }
 }
+
+/**
+ * A node's own daemons are host-network pods that know nothing of roles: where only a default names one for them, a
+ * session is fetched when they ask.
+ */
+const isLikelyToAsk = ({ hostNetwork }: PodIdentity, { source }: Granted): boolean =>
+  !hostNetwork || source === 'pod' || source === 'service-account'

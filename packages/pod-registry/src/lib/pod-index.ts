@@ -5,8 +5,10 @@ import { olderThan } from './resource-version.ts'
 export type PodChange =
   /** The pod holds an address now, and did not before (or not this one). */
   | { readonly kind: 'bound'; readonly pod: PodIdentity }
-  /** A pod that holds an address, or is on the node's network, has other annotations, another phase and so on. */
+  /** A pod that holds an address has other annotations, another phase and so on. */
   | { readonly kind: 'changed'; readonly pod: PodIdentity; readonly before: PodIdentity }
+  /** A host-network pod, which holds no address, is there, or is otherwise than it was: a token can name it. */
+  | { readonly kind: 'seen'; readonly pod: PodIdentity }
   /** Deleted or finished, whether it had an address of its own or not; or its address was taken away. */
   | { readonly kind: 'gone'; readonly pod: PodIdentity }
 
@@ -49,7 +51,8 @@ export interface PodIndex {
  */
 export const holdsAddresses = (pod: PodIdentity): boolean => !pod.hostNetwork && !isFinished(pod)
 
-const isFinished = ({ phase }: PodIdentity): boolean => phase === 'Succeeded' || phase === 'Failed'
+/** Whether its containers have ended for good. */
+export const isFinished = ({ phase }: PodIdentity): boolean => phase === 'Succeeded' || phase === 'Failed'
 
 /** How many pods that are gone are remembered, so that a late or repeated event cannot bring one back. */
 const REMEMBERED_GONE = 1024
@@ -239,8 +242,10 @@ function compare(
     update.changes.push({ kind: 'gone', pod: before })
   else if (after !== undefined && has.some((address) => !had.includes(address))) {
     update.changes.push({ kind: 'bound', pod: after })
-  } else if (wasThere && isThere && (has.length > 0 || after.hostNetwork) && !samePod(before, after)) {
+  } else if (before !== undefined && after !== undefined && has.length > 0 && !samePod(before, after)) {
     update.changes.push({ kind: 'changed', pod: after, before })
+  } else if (after?.hostNetwork && isThere && !(before !== undefined && wasThere && samePod(before, after))) {
+    update.changes.push({ kind: 'seen', pod: after })
   }
 }
 
