@@ -66,7 +66,7 @@ export async function run(): Promise<Table> {
       unit: 'µs',
     })
   }
-  figures.push(...(await growth()))
+  figures.push(...(await growth()), await slowestAnnotation())
   return { title: 'role-policy', figures }
 }
 
@@ -97,4 +97,35 @@ async function growth(): Promise<Table['figures']> {
     })
   }
   return figures
+}
+
+/** As many of the slowest expressions as one annotation may have, new ones each time, on the longest role: all that a decision can take. */
+async function slowestAnnotation(): Promise<Table['figures'][number]> {
+  const policy = createPolicy({
+    base,
+    namespaceRestrictions: 'enforce',
+    namespaceRestrictionFormat: 'regexp',
+  })
+  await policy.prepare()
+  const role = `${'a'.repeat(500)}/${'a'.repeat(60)}`
+  let serial = 0
+  const decide = (count: number) => {
+    serial += 1
+    const texts = Array.from({ length: count }, (_, index) => `(?:[a-z]*?/?){150}b${serial}x${index}`)
+    const namespace = { 'iam.amazonaws.com/allowed-roles': JSON.stringify(texts) }
+    return policy.decide({ ...input(role, namespace), requested: undefined })
+  }
+  let most = 1
+  for (let count = 2; count <= 1000; count += 1) {
+    const decision = decide(count)
+    if (decision.kind !== 'denied' || decision.code !== 'namespace-denied') break
+    most = count
+  }
+  return {
+    what: 'first decision by the slowest annotation that is taken, on the longest role',
+    value: microseconds(5, () => void decide(most)) / 1000,
+    unit: 'ms',
+    aim: { atMost: 50 },
+    against: `${most} expressions`,
+  }
 }

@@ -27,6 +27,8 @@ export interface NamespaceRuleReaderOptions {
 
 const REMEMBERED_ANNOTATIONS = 512
 const MOST_PATTERNS = 1000
+/** The slowest expressions that come to so much take some 20 ms on the longest ARN, all together. */
+const MOST_WORK = 2000
 
 /** Reads annotations; each text is compiled once while it is among the last few hundred seen. */
 export function createNamespaceRuleReader({
@@ -77,9 +79,14 @@ function compilePatterns(
   base: BaseArn | undefined,
 ): NamespaceRules {
   const patterns: RolePattern[] = []
+  let work = 0
   for (const [index, text] of texts.entries()) {
     const parsed = engine === undefined ? parseGlobPattern(text) : parseRegexpPattern(text, engine)
     if (parsed.kind === 'invalid') return invalid(`pattern ${index + 1} cannot be used: ${parsed.why}`)
+    work += parsed.work
+    if (work > MOST_WORK) {
+      return invalid('its expressions are too complex together: write fewer or simpler ones, or whole names')
+    }
     patterns.push(...parsed.patterns)
     if (patterns.length > MOST_PATTERNS) return invalid(`it has more than ${MOST_PATTERNS} patterns`)
   }

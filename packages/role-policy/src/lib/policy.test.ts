@@ -384,6 +384,18 @@ describe('restrictions written as regular expressions', () => {
     })
   })
 
+  test('that are slow together allow nothing, and the denial says why', async () => {
+    const policy = createPolicy(settings)
+    await policy.prepare()
+    const slow = Array.from({ length: 1000 }, (_, index) => `([a-z]*?/?){150}b${index}`)
+    const asked = input({ [key.allowedRoles]: JSON.stringify(['app', ...slow]) })
+    expect(policy.decide(asked)).toMatchObject({
+      kind: 'denied',
+      code: 'namespace-annotation-invalid',
+      message: expect.stringContaining('too complex together'),
+    })
+  })
+
   test('kiam’s annotation can be switched off', () => {
     const policy = createPolicy({
       ...settings,

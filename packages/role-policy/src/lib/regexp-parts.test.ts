@@ -44,3 +44,11 @@ test.each<[source: string, expected: string[]]>([
 ])('the alternatives of %j', (source, expected) => {
   expect(alternatives(source)).toEqual(expected)
 })
+
+test.each([
+  ['groups', `${'(?:'.repeat(900)}a${')'.repeat(900)}`],
+  ['anchors', `a${'$'.repeat(900)}`],
+  ['groups around alternatives', `${'(?:a|'.repeat(600)}a${')'.repeat(600)}`],
+])('%s without end around all of it are not walked through', (_what, source) => {
+  expect(() => alternatives(source)).toThrow('too many')
+})

@@ -21,12 +21,16 @@ export function splitTopLevel(
  * The alternatives of an expression that is matched as a whole: `a|(?:b|^c$)` is `a`, `b` and `c`. Flags set in one
  * alternative do not reach the next, which can only make it match less.
  */
-export function alternatives(source: string): string[] {
+export function alternatives(source: string, depth = 0): string[] {
+  // Each group is a walk over all that it holds: nested without end they would take the square of the text's length.
+  if (depth > DEEPEST) throw new Error('too many groups or anchors stand around all of it')
   const parts = splitTopLevel(source, '|')
-  if (parts.length > 1) return parts.flatMap(alternatives)
+  if (parts.length > 1) return parts.flatMap((part) => alternatives(part, depth + 1))
   const inner = unwrapped(withoutAnchors(source))
-  return inner === source ? [source] : alternatives(inner)
+  return inner === source ? [source] : alternatives(inner, depth + 1)
 }
+
+const DEEPEST = 20
 
 /** Without `^` in front and `$` behind, which say nothing where the whole text has to match. */
 function withoutAnchors(source: string): string {

@@ -153,6 +153,12 @@ describe('what cannot be used says why', () => {
     'arn:.*',
     'arn:*aws:iam::1:role/x',
     '(?:[a-z]{100}){10}',
+    // Each such class takes 10 ms to compile, and thousands of them are one step each.
+    '(?i)[!-\\x{1e942}]',
+    '(?i)[!-\u{1e942}]',
+    '\\pL',
+    '[\\P{Greek}]',
+    `${'(?:'.repeat(900)}a${')'.repeat(900)}`,
   ])('expression %j', (text) => {
     const parsed = parseRegexpPattern(text, engine)
     expect(parsed.kind).toBe('invalid')

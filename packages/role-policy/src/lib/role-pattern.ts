@@ -1,6 +1,6 @@
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { compileGlob } from './glob.ts'
-import type { Matcher, PatternEngine } from './pattern-engine.ts'
+import type { Expression, Matcher, PatternEngine } from './pattern-engine.ts'
 import { shown } from './refuse.ts'
 import { alternatives, splitTopLevel } from './regexp-parts.ts'
 
@@ -15,7 +15,12 @@ export interface RolePattern {
 }
 
 export type ParsedPattern =
-  | { readonly kind: 'pattern'; readonly patterns: readonly RolePattern[] }
+  | {
+      readonly kind: 'pattern'
+      readonly patterns: readonly RolePattern[]
+      /** What compiling and matching it costs beyond a comparison of texts, in steps of the engine for a character. */
+      readonly work: number
+    }
   | { readonly kind: 'invalid'; readonly why: string }
 
 const FORM =
@@ -29,39 +34,54 @@ export function parseGlobPattern(text: string): ParsedPattern {
     return invalid('it is empty or has white space or other characters that no role has')
   if (text.length > LONGEST_PATTERN) return invalid('it is too long')
   if (!/^arn:/i.test(text))
-    return { kind: 'pattern', patterns: [shortPattern(text, compileGlob(withoutSlash(text)))] }
+    return { kind: 'pattern', patterns: [shortPattern(text, compileGlob(withoutSlash(text)))], work: 0 }
   const parts = splitArn(text)
   if (parts.length !== ARN_PARTS || parts[0] !== 'arn') return invalid(FORM)
-  return { kind: 'pattern', patterns: [fullPattern(text, parts.map(compileGlob))] }
+  return { kind: 'pattern', patterns: [fullPattern(text, parts.map(compileGlob))], work: 0 }
 }
+
+/** What stands for itself in an expression. */
+const LITERAL = /^[\w/:=,@-]*$/
+/** Groups, repetitions of nothing and the like take time to compile and leave no program. */
+const CHARACTERS_FOR_A_STEP = 4
 
 /** Parses a regular expression (RE2 syntax); each of its top-level alternatives is a pattern of its own. */
 export function parseRegexpPattern(text: string, engine: PatternEngine): ParsedPattern {
   if (text === '') return invalid('it is empty')
   if (text.length > LONGEST_PATTERN) return invalid('it is too long')
+  if (!isOfRoles(text)) return invalid('it has characters beyond ASCII, and no role has')
+  let size = 0
+  const compile = (source: string): Matcher => {
+    const expression = LITERAL.test(source) ? literal(source) : engine.compile(source)
+    size += expression.size
+    return expression.matches
+  }
   try {
-    engine.compile(text)
     const patterns: RolePattern[] = []
     for (const alternative of alternatives(text)) {
       if (!alternative.startsWith('arn:')) {
-        patterns.push(shortPattern(text, engine.compile(alternative)))
+        patterns.push(shortPattern(text, compile(alternative)))
         continue
       }
       const parts = splitTopLevel(alternative, ':', ARN_PARTS)
       if (parts.length !== ARN_PARTS) return invalid(FORM)
-      patterns.push(
-        fullPattern(
-          text,
-          parts.map((part) => engine.compile(part)),
-        ),
-      )
+      patterns.push(fullPattern(text, parts.map(compile)))
     }
-    return { kind: 'pattern', patterns }
+    const work = LITERAL.test(text) ? 0 : Math.max(size, Math.ceil(text.length / CHARACTERS_FOR_A_STEP))
+    return { kind: 'pattern', patterns, work }
   } catch (error) {
     // RE2 repeats the pattern in what it says.
     return invalid(shown(error instanceof Error ? error.message : String(error)))
   }
 }
+
+/**
+ * Whether an expression keeps to the characters that roles have, and names no others. Classes that reach into the rest
+ * of Unicode have thousands of ranges: with `(?i)` a few hundred of them take seconds to compile.
+ */
+const isOfRoles = (text: string): boolean => /^[\x20-\x7e]+$/.test(text) && !/\\(?:[pP]|x\{)/.test(text)
+
+const literal = (source: string): Expression => ({ matches: (text) => text === source, size: 0 })
 
 function shortPattern(text: string, matcher: Matcher): RolePattern {
   return {

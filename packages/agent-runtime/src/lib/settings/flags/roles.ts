@@ -115,7 +115,10 @@ export const policyFlags = {
     kind: choice('glob', 'regexp'),
     default: 'glob',
     doc: 'How the patterns are read: glob or regexp (RE2). Either must match the whole role.',
-    kube2iam: { difference: 'Regular expressions are anchored and grouped: app no longer allows app-admin.' },
+    kube2iam: {
+      difference:
+        'Regular expressions are anchored and grouped: app no longer allows app-admin. Those of one annotation are limited in what they may cost together.',
+    },
   }),
   namespacePermittedKey: policy({
     name: 'namespace-permitted-key',
