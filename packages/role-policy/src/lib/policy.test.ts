@@ -460,6 +460,78 @@ describe('rules of the configuration file', () => {
     })
   })
 
+  test('in audit mode shape nothing, and say what they would do', () => {
+    const audited: NonNullable<PolicySettings['rules']>[number] = {
+      name: 'later',
+      mode: 'audit',
+      externalId: 'audited',
+      maxDurationSeconds: 900,
+      policyArns: ['arn:aws:iam::aws:policy/ReadOnlyAccess'],
+    }
+    const plainly = decide({}, {})
+    if (plainly.kind !== 'granted') throw new Error(plainly.kind)
+    const decision = decide({ rules: [audited] }, {})
+    expect(decision).toMatchObject({ grant: plainly.grant, wouldDeny: [] })
+    expect(decision).toMatchObject({
+      warnings: [
+        'policy rule "later" would prescribe an external ID if it were enforced',
+        'policy rule "later" would cut the duration to 900 seconds if it were enforced',
+        'policy rule "later" would add session policies if it were enforced',
+      ],
+    })
+    expect(JSON.stringify(decision)).not.toContain('audited')
+  })
+
+  test('in audit mode change nothing that the enforced ones say', () => {
+    const enforced = {
+      name: 'now',
+      externalId: 'now-id',
+      maxDurationSeconds: 1_800,
+      policyArns: ['arn:aws:iam::aws:policy/A'],
+    }
+    const audited = {
+      name: 'later',
+      mode: 'audit' as const,
+      externalId: 'later-id',
+      maxDurationSeconds: 1_000,
+      policyArns: Array.from({ length: 10 }, (_, index) => `arn:aws:iam::aws:policy/B${index}`),
+    }
+    for (const rules of [
+      [enforced, audited],
+      [audited, enforced],
+    ]) {
+      expect(decide({ rules }, {})).toMatchObject({
+        grant: { externalId: 'now-id', durationSeconds: 1_800, policyArns: enforced.policyArns },
+        wouldDeny: [
+          {
+            code: 'external-id-required',
+            message: expect.stringMatching(/rule "later".* than policy rule "now"/),
+          },
+          { code: 'session-invalid', message: expect.stringContaining('11 session policies') },
+        ],
+      })
+    }
+  })
+
+  test('in audit mode say nothing of what is so already', () => {
+    const audited = { mode: 'audit' as const, externalId: 'same', maxDurationSeconds: 3_600, policyArns: [] }
+    const pod = aPod({ annotations: { [key.role]: 'app', 'iam.amazonaws.com/external-id': 'same' } })
+    for (const input of [{ pod }, {}]) {
+      const rules = [audited, ...(input.pod === undefined ? [{ externalId: 'same' }] : [])]
+      expect(decide({ rules }, input)).toMatchObject({ warnings: [], wouldDeny: [] })
+    }
+  })
+
+  test('in audit mode do not give what an enforced one requires', () => {
+    const rules = [{ externalId: 'later', mode: 'audit' as const }, { requireExternalId: true }]
+    for (const order of [rules, rules.toReversed()]) {
+      expect(decide({ rules: order }, {})).toMatchObject({
+        code: 'external-id-required',
+        message: expect.stringContaining('add annotation'),
+      })
+    }
+  })
+
   test('short patterns wait for the base ARN', () => {
     const settings = { rules: [{ allowedRoles: ['*'] }], base: undefined, basePending: true }
     expect(decide(settings, { pod: annotated(app) })).toEqual({ kind: 'wait', for: 'base-arn' })
@@ -490,8 +562,32 @@ describe('an external ID', () => {
     expect(decide(prescribed, {})).toMatchObject({ grant: { externalId: 'ours' } })
     expect(decide(prescribed, { pod: stating('ours') })).toMatchObject({ grant: { externalId: 'ours' } })
     expect(decide(prescribed, { pod: stating('theirs') })).toMatchObject({ code: 'external-id-required' })
-    const contradictory = { rules: [{ externalId: 'ours' }, { externalId: 'theirs' }] }
-    expect(decide(contradictory, {})).toMatchObject({ code: 'external-id-required' })
+  })
+
+  test('is what all rules together say, in whatever order they stand', () => {
+    const rules = [{ requireExternalId: true }, { externalId: 'ours' }, { maxDurationSeconds: 900 }]
+    for (const order of [rules, rules.toReversed()]) {
+      expect(decide({ rules: order }, {})).toMatchObject({ grant: { externalId: 'ours' } })
+      expect(decide({ rules: order }, { pod: stating('theirs') })).toMatchObject({
+        code: 'external-id-required',
+        message: expect.stringContaining('remove annotation iam.amazonaws.com/external-id'),
+      })
+    }
+  })
+
+  test('cannot be right where two rules contradict each other, and the pod is not told to change anything', () => {
+    const rules = [
+      { name: 'one', externalId: 'ours' },
+      { name: 'other', externalId: 'theirs' },
+    ]
+    for (const pod of [annotated('app'), stating('ours'), stating('theirs'), stating('neither')]) {
+      expect(decide({ rules }, { pod })).toMatchObject({
+        code: 'external-id-required',
+        message: expect.stringMatching(
+          /rule "other".* than policy rule "one".*ask whoever runs the cluster$/,
+        ),
+      })
+    }
   })
 
   test('is told to nobody by a denial that is about another one', () => {

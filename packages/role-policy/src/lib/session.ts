@@ -3,11 +3,11 @@ import { applyingRules } from './check-role.ts'
 import type { ChosenRole } from './choose-role.ts'
 import type { Context, Stop } from './context.ts'
 import type { DecisionInput, Denial } from './decision.ts'
-import { quote, refuse, sentenceOf } from './refuse.ts'
+import { planExternalId } from './external-id.ts'
+import { quote, refuse } from './refuse.ts'
 import { sessionName } from './session-name.ts'
 import { checkTags, clusterTags, parseAuthorTags } from './session-tags.ts'
-import type { PolicyRule } from './settings.ts'
-import { isExternalId, MOST_POLICY_ARNS } from './sts-limits.ts'
+import { MOST_POLICY_ARNS } from './sts-limits.ts'
 import type { Trace } from './trace.ts'
 
 export interface Session {
@@ -29,9 +29,10 @@ export function planSession(
   const warnings: string[] = []
   const wouldDeny: Denial[] = []
 
-  const external = externalId(context, input, chosen, trace)
+  const external = planExternalId(context, input, chosen, trace)
   if (external.kind === 'denied') return external
   wouldDeny.push(...external.wouldDeny)
+  warnings.push(...external.warnings)
 
   const tags = sessionTags(context, input, chosen, trace)
   if (tags.kind === 'denied') return tags
@@ -44,18 +45,12 @@ export function planSession(
   const durationSeconds = duration(context, input, warnings)
   trace('session duration', 'chosen', () => `${durationSeconds} seconds`)
 
+  const policies = sessionPolicies(context, input, chosen, trace)
+  if (policies.kind === 'denied') return policies
+  wouldDeny.push(...policies.wouldDeny)
+  warnings.push(...policies.warnings)
+
   const { sourceIdentity: sourceScope } = session
-  const policyArns = [
-    ...new Set([
-      ...(session.policyArns ?? []),
-      ...applyingRules(context, input).flatMap(({ rule }) => rule.policyArns ?? []),
-    ]),
-  ]
-  if (policyArns.length > MOST_POLICY_ARNS) {
-    const why = `the settings and the rules that look at it add up to ${policyArns.length} session policies`
-    trace('session policies', 'failed', () => why)
-    return refuse('session-invalid', pod, `${why}, and STS takes ${MOST_POLICY_ARNS}`, chosen.role.text)
-  }
   return {
     kind: 'session',
     warnings,
@@ -71,74 +66,11 @@ export function planSession(
           : sessionName({ scope: sourceScope, pod, role: chosen.role }).text,
       tags: tags.tags,
       transitiveTagKeys: session.transitiveTags === true ? tags.facts : [],
-      policyArns,
+      policyArns: policies.arns,
       policy: session.policy,
       region: session.region,
     },
   }
-}
-
-interface ExternalId {
-  readonly kind: 'external-id'
-  readonly value: string | undefined
-  readonly wouldDeny: readonly Denial[]
-}
-
-function externalId(
-  context: Context,
-  input: DecisionInput,
-  { role }: ChosenRole,
-  trace: Trace,
-): ExternalId | Denial {
-  const rule = 'external ID'
-  const { pod } = input
-  const key = context.keys.externalId
-  // An empty annotation is what a template writes when nobody filled it in; kube2iam takes it as none.
-  const stated = (key === undefined ? undefined : pod.annotations[key]) || undefined
-  if (stated !== undefined && !isExternalId(stated)) {
-    const denial = refuse(
-      'external-id-invalid',
-      pod,
-      `annotation ${key} is no external ID: ${quote(stated)} is not 2-1224 letters, digits or any of +=,.@:/-_`,
-      role.text,
-    )
-    trace(rule, 'failed', () => sentenceOf(denial, pod))
-    return denial
-  }
-  let value = stated
-  const wouldDeny: Denial[] = []
-  for (const { name, mode, rule: compiled } of applyingRules(context, input)) {
-    const problem = externalIdProblem(compiled, value, key)
-    if (problem === undefined) {
-      value ??= compiled.externalId
-      continue
-    }
-    const denial = refuse(
-      'external-id-required',
-      pod,
-      `policy rule ${quote(name)} of the configuration file ${problem}`,
-      role.text,
-    )
-    trace(rule, mode === 'audit' ? 'would-fail' : 'failed', () => sentenceOf(denial, pod))
-    if (mode === 'enforce') return denial
-    wouldDeny.push(denial)
-  }
-  trace(rule, value === undefined ? 'skipped' : 'chosen', () =>
-    value === undefined ? 'none' : 'one is used',
-  )
-  return { kind: 'external-id', value, wouldDeny }
-}
-
-function externalIdProblem(
-  rule: PolicyRule,
-  value: string | undefined,
-  key = '(none is configured)',
-): string | undefined {
-  if (rule.externalId !== undefined && value !== undefined && value !== rule.externalId) {
-    return `prescribes another external ID; remove annotation ${key}`
-  }
-  if (rule.requireExternalId !== true || value !== undefined) return undefined
-  return `requires an external ID; add annotation ${key}`
 }
 
 interface PlannedTags {
@@ -175,7 +107,45 @@ function sessionTags(
   return refuse('session-invalid', pod, `${where}: ${tags.why}`, role.text)
 }
 
-/** The shortest of what is asked for, what STS grants and what the rules allow. */
+interface PlannedPolicies {
+  readonly kind: 'policies'
+  readonly arns: readonly string[]
+  readonly wouldDeny: readonly Denial[]
+  readonly warnings: readonly string[]
+}
+
+/** Those of the settings and of the rules that are enforced, and what the rules in audit mode would add. */
+function sessionPolicies(
+  context: Context,
+  input: DecisionInput,
+  { role }: ChosenRole,
+  trace: Trace,
+): PlannedPolicies | Denial {
+  const rules = applyingRules(context, input)
+  const arns = new Set(context.session.policyArns)
+  for (const { mode, rule } of rules) {
+    if (mode === 'enforce') for (const arn of rule.policyArns ?? []) arns.add(arn)
+  }
+  const tooMany = (count: number, outcome: 'failed' | 'would-fail'): Denial => {
+    const why = `the settings and the rules that look at it add up to ${count} session policies`
+    trace('session policies', outcome, () => why)
+    return refuse('session-invalid', input.pod, `${why}, and STS takes ${MOST_POLICY_ARNS}`, role.text)
+  }
+  if (arns.size > MOST_POLICY_ARNS) return tooMany(arns.size, 'failed')
+  const wished = new Set(arns)
+  const warnings: string[] = []
+  for (const { name, mode, rule } of rules) {
+    const before = wished.size
+    if (mode === 'audit') for (const arn of rule.policyArns ?? []) wished.add(arn)
+    if (wished.size > before) {
+      warnings.push(`policy rule ${quote(name)} would add session policies if it were enforced`)
+    }
+  }
+  const wouldDeny = wished.size > MOST_POLICY_ARNS ? [tooMany(wished.size, 'would-fail')] : []
+  return { kind: 'policies', arns: [...arns], wouldDeny, warnings }
+}
+
+/** The shortest of what is asked for, what STS grants and what the rules that are enforced allow. */
 function duration(context: Context, input: DecisionInput, warnings: string[]): number {
   const { durationSeconds, maxDurationSeconds } = context.session
   let seconds = durationSeconds
@@ -185,10 +155,21 @@ function duration(context: Context, input: DecisionInput, warnings: string[]): n
       `the duration was cut from ${durationSeconds} to ${maxDurationSeconds} seconds: STS refuses more than 3600 where one role assumes another`,
     )
   }
-  for (const { name, rule } of applyingRules(context, input)) {
-    if (rule.maxDurationSeconds === undefined || rule.maxDurationSeconds >= seconds) continue
+  const rules = applyingRules(context, input)
+  for (const { name, mode, rule } of rules) {
+    if (mode === 'audit' || !isShorter(rule.maxDurationSeconds, seconds)) continue
     seconds = rule.maxDurationSeconds
     warnings.push(`policy rule ${quote(name)} cut the duration to ${seconds} seconds`)
   }
+  // What is shorter still stands in rules in audit mode.
+  for (const { name, rule } of rules) {
+    if (!isShorter(rule.maxDurationSeconds, seconds)) continue
+    warnings.push(
+      `policy rule ${quote(name)} would cut the duration to ${rule.maxDurationSeconds} seconds if it were enforced`,
+    )
+  }
   return seconds
 }
+
+const isShorter = (limit: number | undefined, seconds: number): limit is number =>
+  limit !== undefined && limit < seconds

@@ -60,7 +60,7 @@ export interface PolicyRule {
   readonly maxDurationSeconds?: number | undefined
   /** Managed session policies, added to those of the settings. */
   readonly policyArns?: readonly string[] | undefined
-  /** `enforce` unless given. `audit` grants and reports. */
+  /** `enforce` unless given. `audit` denies and shapes nothing, and reports what it would. */
   readonly mode?: 'audit' | 'enforce' | undefined
 }
 

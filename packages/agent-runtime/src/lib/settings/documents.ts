@@ -70,10 +70,10 @@ rules:
 | \`namespaces\`, \`serviceAccounts\` | globs; all unless given |
 | \`allowedRoles\` | patterns as in the \`allowed-roles\` annotation; any role unless given |
 | \`requireExternalId\` | the pod must name an external ID |
-| \`externalId\` | the external ID that is used; the pod may name no other |
+| \`externalId\` | the external ID that is used; neither the pod nor another rule may name another |
 | \`maxDurationSeconds\` | sessions last no longer: 900 to 43200 |
 | \`policyArns\` | managed session policies, added to \`--session-policy-arns\` |
-| \`mode\` | \`enforce\` (the default) or \`audit\`, which grants and reports |
+| \`mode\` | \`enforce\` (the default) or \`audit\`: the role is granted and the session made as if the rule were not there, and the log says what the rule would deny or change |
 
 ## The environment of AWS
 
