@@ -1,3 +1,4 @@
+export type { Attachments } from './lib/attachments.ts'
 export type { ConfirmAddress, DirectAnswer } from './lib/confirmations.ts'
 export type { Feed, FeedErrorCode, FeedEvent } from './lib/feed.ts'
 export type { FeedFreshness } from './lib/feed-progress.ts'

@@ -5,6 +5,8 @@ export type {
   FakeApiServerOptions,
   FakeApiTls,
 } from './lib/fake-api/fake-api-server.ts'
+export type { FakeAttachments } from './lib/fake-attachments.ts'
+export { createFakeAttachments } from './lib/fake-attachments.ts'
 export type { FailRule, FakeApiFaults } from './lib/fake-api/faults.ts'
 export type { KubernetesObject, Manifest, ObjectMeta } from './lib/fake-api/objects.ts'
 export { createFakeApiServer } from './lib/fake-api/server.ts'

@@ -60,9 +60,10 @@ export function feedContract(
     /** Who is known after everything that was heard. */
     const known = (): string[] => {
       const index = createPodIndex()
+      const moment = { now: 0, mark: () => 0 }
       for (const event of events) {
-        if (event.kind === 'snapshot') index.replace(event.items, 0)
-        if (event.kind === 'upsert') index.upsert(event.item, 0)
+        if (event.kind === 'snapshot') index.replace(event.items, moment)
+        if (event.kind === 'upsert') index.upsert(event.item, moment)
         if (event.kind === 'delete') index.remove(event.item)
       }
       return [...index.pods()].map(({ name: of }) => of).toSorted()

@@ -26,7 +26,7 @@ export interface Following {
   readonly close: () => Promise<void>
 }
 
-export type FollowingOptions = Partial<Pick<RegistryOptions, 'confirm' | 'settings'>> & {
+export type FollowingOptions = Partial<Pick<RegistryOptions, 'attachments' | 'confirm' | 'settings'>> & {
   withServiceAccounts?: boolean
   signal?: AbortSignal
 }

@@ -18,17 +18,26 @@ export interface ConfirmationsOptions {
   clock: Clock
   report: Report<RegistryEvent>
   signal: AbortSignal
+  /** Noted with each question: what the caller had seen of the node by then. */
+  mark?: () => number
+  /** An answer has come, before anybody is told. */
+  onAnswer?: (address: IpAddress, answer: Confirmed) => void
 }
 
-/** An answer that was had, with its age. */
+/** An answer that was had. */
 export interface Confirmed extends DirectAnswer {
   readonly ageMs: number
+  /** When the question was asked (`Clock.monotonic`). */
+  readonly askedAt: number
+  /** Since when answers say the same of the address (`Clock.now`), and what `mark` gave when the first was asked for. */
+  readonly since: number
+  readonly mark: number
 }
 
 /** Direct questions about addresses: one per address and second, however many ask. */
 export interface Confirmations {
   /** Asks, unless somebody asked within the last second or too much is asked already; calls back when it is over. */
-  ask(address: IpAddress, onAnswer: () => void): void
+  ask(address: IpAddress, whenOver: () => void): void
   /** Whether the address was asked about within the last second. */
   isAsked(address: IpAddress): boolean
   /** Whether an answer is under way. */
@@ -47,12 +56,14 @@ const REMEMBERED_FOR_MS = 600_000
 
 interface Asked {
   askedAt: number
+  mark: number
   answering: boolean
-  answer: DirectAnswer | undefined
+  answer: Omit<Confirmed, 'ageMs'> | undefined
   answeredAt: number
 }
 
-export function createConfirmations({ confirm, clock, report, signal }: ConfirmationsOptions): Confirmations {
+export function createConfirmations(options: ConfirmationsOptions): Confirmations {
+  const { confirm, clock, report, signal, mark = () => 0, onAnswer = () => {} } = options
   const asked = new Map<IpAddress, Asked>()
   let inFlight = 0
   const isAsked = (address: IpAddress): boolean => {
@@ -61,16 +72,17 @@ export function createConfirmations({ confirm, clock, report, signal }: Confirma
   }
 
   return {
-    ask(address, onAnswer) {
+    ask(address, whenOver) {
       if (isAsked(address) || inFlight >= MOST_AT_ONCE || signal.aborted) return
       const known = asked.get(address)
-      const entry: Asked = known ?? { askedAt: 0, answering: true, answer: undefined, answeredAt: 0 }
+      const entry: Asked = known ?? { askedAt: 0, mark: 0, answering: true, answer: undefined, answeredAt: 0 }
       entry.askedAt = clock.monotonic()
+      entry.mark = mark()
       entry.answering = true
       asked.delete(address)
       asked.set(address, entry)
       forget()
-      void question(address, entry).then(onAnswer)
+      void question(address, entry).then(whenOver)
     },
     isAsked,
     isAsking: (address) => asked.get(address)?.answering === true,
@@ -91,8 +103,11 @@ export function createConfirmations({ confirm, clock, report, signal }: Confirma
     try {
       const answer = await confirm(address, controller.signal)
       const pods = answer.pods.filter((pod) => holdsAddresses(pod) && pod.addresses.includes(address))
-      entry.answer = { ...answer, pods }
+      const first = { since: clock.now(), mark: entry.mark }
+      const { since, mark } = samePods(entry.answer?.pods, pods) ? (entry.answer ?? first) : first
+      entry.answer = { ...answer, pods, askedAt: entry.askedAt, since, mark }
       entry.answeredAt = clock.monotonic()
+      onAnswer(address, { ...entry.answer, ageMs: 0 })
       outcome = pods.length === 0 ? 'none' : pods.length === 1 ? 'one' : 'many'
     } catch {
       // What was known stays known; the event says that the question failed.
@@ -114,3 +129,6 @@ export function createConfirmations({ confirm, clock, report, signal }: Confirma
     }
   }
 }
+
+const samePods = (before: readonly PodIdentity[] = [], after: readonly PodIdentity[]): boolean =>
+  before.map(({ uid }) => uid).join() === after.map(({ uid }) => uid).join()

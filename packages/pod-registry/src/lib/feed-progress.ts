@@ -26,6 +26,8 @@ export interface FeedProgress {
   isStale(): boolean
   /** Not synced, out of touch, or silent for too long. */
   isBehind(): boolean
+  /** Since the last event or bookmark; infinite before the first. */
+  ageMs(): number
   /** The version that the feed has reached, where it tells versions. */
   readonly version: string | undefined
   readonly synced: Promise<void>
@@ -80,6 +82,7 @@ export function createFeedProgress(
     }),
     isSynced,
     isStale,
+    ageMs: () => clock.monotonic() - lastMonotonic,
     isBehind: () => lostAt !== undefined || !isSynced() || isStale(),
     get version() {
       return version

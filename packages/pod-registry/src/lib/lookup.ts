@@ -19,6 +19,11 @@ export type Lookup =
   | { readonly kind: 'unknown' }
   /** More than one live pod claims it: nobody is answered. */
   | { readonly kind: 'ambiguous'; readonly pods: readonly PodIdentity[] }
+  /**
+   * This pod is known there, but the address comes by an interface that is younger than the news of it: most likely it is
+   * another pod's by now. Nobody is answered until the API server has said whose.
+   */
+  | { readonly kind: 'in-doubt'; readonly pod: PodIdentity; readonly interface: string }
   /** It is the node's own, as its host-network pods' records tell: it proves nothing of who asks. */
   | { readonly kind: 'node' }
   /** No first snapshot yet. */

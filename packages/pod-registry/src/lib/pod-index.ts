@@ -16,6 +16,16 @@ export type PodChange =
 export interface Binding {
   readonly pod: PodIdentity
   readonly boundAt: number
+  /** What `Moment.mark` gave then. */
+  readonly mark: number
+}
+
+/** When an event is applied. */
+export interface Moment {
+  /** `Clock.now`. */
+  readonly now: number
+  /** What the node shows of its interfaces at this moment; asked only where a pod is bound to an address. */
+  mark(): number
 }
 
 /** What an event did: to pods, and to which addresses' claims. */
@@ -26,14 +36,14 @@ export interface IndexUpdate {
 
 /** Which pods claim which address. The one writer is the registry; everything here is synchronous. */
 export interface PodIndex {
-  upsert(pod: PodIdentity, now: number): IndexUpdate
+  upsert(pod: PodIdentity, moment: Moment): IndexUpdate
   /** The pod was deleted, as an event tells: it never comes back. */
   remove(pod: PodIdentity): IndexUpdate
   /**
    * Replaces everything in one step; what is not named is gone, and comes back only where a list names it that is not
    * older (`version`: the list's, where it tells one).
    */
-  replace(pods: readonly PodIdentity[], now: number, version?: string): IndexUpdate
+  replace(pods: readonly PodIdentity[], moment: Moment, version?: string): IndexUpdate
   /** None, the one owner, or all who claim it. */
   claims(address: IpAddress): readonly Binding[]
   /** Whether it is an address of a host-network pod, and so the node's. */
@@ -77,7 +87,7 @@ export function createPodIndex(): PodIndex {
   const missing = new Map<string, string | undefined>()
 
   return {
-    upsert(pod, now) {
+    upsert(pod, moment) {
       const update = newUpdate()
       if (deleted.has(pod.uid) || missing.has(pod.uid)) return update
       const namesake = tables.byName.get(pod.namespace)?.get(pod.name)
@@ -88,7 +98,7 @@ export function createPodIndex(): PodIndex {
         drop(namesake, update)
         keep(missing, namesake.pod.uid, undefined)
       }
-      put(tables, pod, now, update)
+      put(tables, pod, moment, update)
       return update
     },
     remove(pod) {
@@ -98,7 +108,7 @@ export function createPodIndex(): PodIndex {
       if (known !== undefined) drop(known, update)
       return update
     },
-    replace(pods, now, version) {
+    replace(pods, moment, version) {
       const update = newUpdate()
       const before = tables
       const next = emptyTables()
@@ -106,7 +116,7 @@ export function createPodIndex(): PodIndex {
         if (deleted.has(pod.uid) || isStillMissing(pod.uid, version)) continue
         missing.delete(pod.uid)
         const known = before.byUid.get(pod.uid)
-        const binding = bindingOf(pod, known, now)
+        const binding = bindingOf(pod, known, moment)
         insert(next, binding)
         compare(known?.pod, pod, update)
       }
@@ -137,9 +147,9 @@ export function createPodIndex(): PodIndex {
     },
   }
 
-  function put(into: Tables, pod: PodIdentity, now: number, update: MutableUpdate): void {
+  function put(into: Tables, pod: PodIdentity, moment: Moment, update: MutableUpdate): void {
     const known = into.byUid.get(pod.uid)
-    const binding = bindingOf(pod, known, now)
+    const binding = bindingOf(pod, known, moment)
     if (known !== undefined) remove(into, known)
     insert(into, binding)
     compare(known?.pod, pod, update)
@@ -180,10 +190,12 @@ const emptyTables = (): Tables => ({
 
 const isList = (found: Binding | readonly Binding[]): found is readonly Binding[] => Array.isArray(found)
 
-function bindingOf(pod: PodIdentity, known: Binding | undefined, now: number): Binding {
+function bindingOf(pod: PodIdentity, known: Binding | undefined, moment: Moment): Binding {
   const had = known !== undefined && holdsAddresses(known.pod) ? known.pod.addresses : []
-  const isNew = !holdsAddresses(pod) || pod.addresses.some((address) => !had.includes(address))
-  return { pod, boundAt: known === undefined || isNew ? now : known.boundAt }
+  const holds = holdsAddresses(pod)
+  const isNew = !holds || pod.addresses.some((address) => !had.includes(address))
+  if (known !== undefined && !isNew) return { pod, boundAt: known.boundAt, mark: known.mark }
+  return { pod, boundAt: moment.now, mark: holds && pod.addresses.length > 0 ? moment.mark() : 0 }
 }
 
 function insert({ byUid, byAddress, byName, ofNode }: Tables, binding: Binding): void {
@@ -255,6 +267,7 @@ function samePod(a: PodIdentity, b: PodIdentity): boolean {
     a.serviceAccount === b.serviceAccount &&
     a.node === b.node &&
     a.deletedAt?.getTime() === b.deletedAt?.getTime() &&
+    a.sandboxAt === b.sandboxAt &&
     a.addresses.join() === b.addresses.join() &&
     sameAnnotations(a.annotations, b.annotations)
   )

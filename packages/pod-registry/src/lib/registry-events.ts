@@ -36,6 +36,24 @@ export type RegistryEvent =
   | { readonly kind: 'pod'; readonly change: PodChange['kind']; readonly pod: PodIdentity }
   | { readonly kind: 'address-ambiguous'; readonly address: IpAddress; readonly pods: readonly PodIdentity[] }
   | { readonly kind: 'address-resolved'; readonly address: IpAddress }
+  /** The address comes by an interface that is younger than the news of the pod: it is no more taken for the pod's. */
+  | {
+      readonly kind: 'address-in-doubt'
+      readonly address: IpAddress
+      readonly pod: PodIdentity
+      readonly interface: string
+    }
+  /**
+   * `interface`: it comes by one that may be the pod's, or its sandbox is as new. `time`: the API server says after a minute
+   * that it is the pod's. `change`: others claim it, or none.
+   */
+  | {
+      readonly kind: 'address-out-of-doubt'
+      readonly address: IpAddress
+      readonly pod: PodIdentity
+      readonly by: 'interface' | 'time' | 'change'
+      readonly afterMs: number
+    }
   /** Somebody waited for an address. */
   | { readonly kind: 'lookup-waited'; readonly outcome: string; readonly waitedMs: number }
   | { readonly kind: 'lookup-overloaded'; readonly address: IpAddress; readonly waiting: number }

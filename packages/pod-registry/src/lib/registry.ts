@@ -7,12 +7,14 @@ import {
   type Report,
   type ServiceAccountRecord,
 } from '@kube2iam-ts/core'
+import type { Attachments } from './attachments.ts'
 import { type ConfirmAddress, createConfirmations } from './confirmations.ts'
+import { createDoubts, type Testimony } from './doubts.ts'
 import type { Feed, FeedEvent } from './feed.ts'
 import { createFeedProgress, type FeedProgress } from './feed-progress.ts'
 import type { Lookup } from './lookup.ts'
 import { createPendingLookups } from './pending-lookups.ts'
-import { createPodIndex, type IndexUpdate } from './pod-index.ts'
+import { type Binding, createPodIndex, type IndexUpdate, type Moment } from './pod-index.ts'
 import type { PodRegistry, WaitForOptions } from './pod-registry.ts'
 import { createRecordStore } from './record-store.ts'
 import type { RegistryChange, RegistryEvent } from './registry-events.ts'
@@ -26,6 +28,11 @@ export interface RegistrySettings {
   maxWaitersPerAddress?: number
   /** How many lookups may wait altogether. 1024. */
   maxWaiters?: number
+  /**
+   * Whether `confirm` is asked too where the watch may be behind or two pods claim the address, and not only where the
+   * node contradicts the watch. True.
+   */
+  confirmWhenBehind?: boolean
 }
 
 export interface RegistryOptions {
@@ -33,17 +40,25 @@ export interface RegistryOptions {
   namespaces: Feed<NamespaceRecord>
   /** Only where roles may come from service accounts. */
   serviceAccounts?: Feed<ServiceAccountRecord>
-  /** Asks the API server for one address where the watch is known to be behind. */
+  /** Asks the API server for one address where what the watch said is in doubt. */
   confirm?: ConfirmAddress
+  /** What the node itself knows of addresses: it contradicts the watch where an address has moved unnoticed. */
+  attachments?: Attachments
   clock: Clock
   report?: Report<RegistryEvent>
   settings?: RegistrySettings
 }
 
+/**
+ * Where nothing but the watch tells of an address, silence for so long may be that of a watch that is stuck. Pods' events
+ * come at any time, bookmarks about once a minute.
+ */
+const QUIET_MS = 5000
+
 /** Makes a registry; nothing happens before `start`. */
 export function createRegistry(options: RegistryOptions): PodRegistry {
   const { clock, report = ignoreReports, settings = {} } = options
-  const { maxStalenessMs = 300_000, maxWaitersPerAddress = 64, maxWaiters = 1024 } = settings
+  const { maxStalenessMs = 300_000, maxWaitersPerAddress = 64, maxWaiters = 1024, confirmWhenBehind = true } = settings
   const stopped = new AbortController()
   const index = createPodIndex()
   const namespaces = createRecordStore<NamespaceRecord>(({ name }) => name)
@@ -57,9 +72,16 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   const accountsProgress =
     options.serviceAccounts && createFeedProgress('serviceAccounts', clock, maxStalenessMs, report)
   const all = [podsProgress, namespacesProgress, ...(accountsProgress ? [accountsProgress] : [])]
+  const doubts = options.attachments && createDoubts({ attachments: options.attachments, clock, report })
   const confirmations =
     options.confirm &&
-    createConfirmations({ confirm: options.confirm, clock, report, signal: stopped.signal })
+    createConfirmations({
+      confirm: options.confirm,
+      clock,
+      report,
+      signal: stopped.signal,
+      ...(doubts && { mark: doubts.look, onAnswer: doubts.answered }),
+    })
 
   const registry: PodRegistry = {
     start(signal) {
@@ -75,11 +97,11 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     async synced(signal) {
       await untilAborted(Promise.all(all.map(({ synced }) => synced)), signal, stopped.signal)
     },
-    lookup,
+    lookup: (address) => examine(address).answer,
     waitFor,
     isInDoubt: (address) =>
       confirmations !== undefined &&
-      isDoubtful(lookup(address)) &&
+      examine(address).isDoubtful &&
       (confirmations.isAsking(address) || !confirmations.isAsked(address)),
     pods: () => index.pods(),
     namespace: (name) => namespaces.get(name),
@@ -121,21 +143,50 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   }
   return registry
 
-  function lookup(address: IpAddress): Lookup {
+  /** Who the address is, and whether there is reason to ask the API server about it. */
+  function examine(address: IpAddress): Examined {
     const claims = index.claims(address)
-    const direct = confirmations && directAnswer(address, claims.length > 1)
+    const [claim, rival] = claims
+    let testimony = claim !== undefined && rival === undefined ? testify(address, claim) : SILENCE
+    const isContradicted = testimony.kind === 'against'
+    const isQuiet = claim !== undefined && testimony.kind === 'none' && podsProgress.ageMs() > QUIET_MS
+    const direct = directAnswer(address, isContradicted || rival !== undefined || isQuiet)
     const [pod, other] = direct ?? claims.map((binding) => binding.pod)
-    if (other !== undefined)
-      return { kind: 'ambiguous', pods: direct ?? claims.map((binding) => binding.pod) }
-    if (pod !== undefined) {
-      if (direct === undefined && podsProgress.isBehind() && isOverdue(pod)) return { kind: 'stale' }
-      const binding = claims.find((claim) => claim.pod.uid === pod.uid)
-      return found(pod, binding?.boundAt ?? clock.now())
+    if (pod !== undefined && other !== undefined) {
+      const pods = direct ?? claims.map((binding) => binding.pod)
+      return { answer: { kind: 'ambiguous', pods }, isDoubtful: confirmWhenBehind }
     }
-    if (index.isNode(address)) return { kind: 'node' }
-    if (direct !== undefined) return { kind: 'unknown' }
-    if (!podsProgress.isSynced()) return { kind: 'not-synced' }
-    return podsProgress.isStale() ? { kind: 'stale' } : { kind: 'unknown' }
+    const isDoubtful = confirmWhenBehind && podsProgress.isBehind()
+    if (pod !== undefined) {
+      if (direct === undefined && podsProgress.isBehind() && isOverdue(pod)) {
+        return { answer: { kind: 'stale' }, isDoubtful: isDoubtful || isContradicted }
+      }
+      const binding = claims.find((known) => known.pod.uid === pod.uid) ?? directBinding(address, pod)
+      if (binding !== claim || rival !== undefined) testimony = testify(address, { pod, mark: binding.mark })
+      if (testimony.kind === 'against') {
+        return { answer: { kind: 'in-doubt', pod, interface: testimony.interface }, isDoubtful: true }
+      }
+      const isOnlyWatch = confirmWhenBehind && isQuiet && testimony.kind === 'none'
+      return { answer: found(pod, binding.boundAt), isDoubtful: isDoubtful || isOnlyWatch }
+    }
+    if (index.isNode(address)) return { answer: { kind: 'node' }, isDoubtful: false }
+    const kind = direct !== undefined ? 'unknown' : nobody()
+    return { answer: { kind }, isDoubtful: isDoubtful || isContradicted }
+  }
+
+  function testify(address: IpAddress, binding: Pick<Binding, 'pod' | 'mark'>): Testimony {
+    return doubts === undefined ? SILENCE : doubts.testimony(address, binding)
+  }
+
+  function nobody(): 'not-synced' | 'stale' | 'unknown' {
+    if (!podsProgress.isSynced()) return 'not-synced'
+    return podsProgress.isStale() ? 'stale' : 'unknown'
+  }
+
+  /** A pod of which only the API server's direct answer tells: bound since answers name it. */
+  function directBinding(address: IpAddress, pod: PodIdentity): Binding {
+    const latest = confirmations?.latest(address)
+    return { pod, boundAt: latest?.since ?? clock.now(), mark: latest?.mark ?? 0 }
   }
 
   /** Whether the kubelet has ended it by now, where the node is well: its address may be another pod's. */
@@ -159,19 +210,14 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
    * What the API server itself said about the address, where that is newer than what the watch has told so far. With
    * versions that is certain; without, it holds for a second, and only where the index is in doubt.
    */
-  function directAnswer(address: IpAddress, isAmbiguous: boolean): readonly PodIdentity[] | undefined {
+  function directAnswer(address: IpAddress, isInQuestion: boolean): readonly PodIdentity[] | undefined {
     const latest = confirmations?.latest(address)
     if (latest === undefined) return undefined
     const reached = podsProgress.version
     if (latest.version !== undefined && reached !== undefined) {
       return olderThan(reached, latest.version) ? latest.pods : undefined
     }
-    return latest.ageMs < 1000 && (isAmbiguous || podsProgress.isBehind()) ? latest.pods : undefined
-  }
-
-  /** Whether the index may be wrong about the address, as far as anybody can know. */
-  function isDoubtful(answer: Lookup): boolean {
-    return answer.kind === 'ambiguous' || (answer.kind !== 'node' && podsProgress.isBehind())
+    return latest.ageMs < 1000 && (isInQuestion || podsProgress.isBehind()) ? latest.pods : undefined
   }
 
   /** Whether waiting could not make the answer better. */
@@ -184,17 +230,18 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
 
   async function waitFor(address: IpAddress, { deadline, signal }: WaitForOptions): Promise<Lookup> {
     const startedAt = clock.monotonic()
-    const first = lookup(address)
-    if (confirmations !== undefined && isDoubtful(first)) {
-      confirmations.ask(address, () => pending.wake(address))
+    const { answer: first, isDoubtful } = examine(address)
+    const lookup = (): Lookup => examine(address).answer
+    if (isDoubtful) {
+      confirmations?.ask(address, () => pending.wake(address))
     }
     const answer = (): Lookup | undefined => {
       if (confirmations?.isAsking(address)) return undefined
-      const now = lookup(address)
+      const now = lookup()
       return isSettled(now) ? now : undefined
     }
     if (isSettled(first) && confirmations?.isAsking(address) !== true) return first
-    const given = await pending.wait(address, { deadline, signal, answer, last: () => lookup(address) })
+    const given = await pending.wait(address, { deadline, signal, answer, last: lookup })
     if (given.kind === 'overloaded') report({ kind: 'lookup-overloaded', address, waiting: pending.size })
     else report({ kind: 'lookup-waited', outcome: given.kind, waitedMs: clock.monotonic() - startedAt })
     return given
@@ -219,9 +266,9 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   function onPods(event: FeedEvent<PodIdentity>): number {
     switch (event.kind) {
       case 'snapshot':
-        return settle(index.replace(event.items, clock.now(), event.version))
+        return settle(index.replace(event.items, thisMoment(), event.version))
       case 'upsert':
-        return settle(index.upsert(event.item, clock.now()))
+        return settle(index.upsert(event.item, thisMoment()))
       case 'delete':
         return settle(index.remove(event.item))
       case 'progress':
@@ -233,8 +280,21 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     }
   }
 
+  /** The node is looked at once for an event, and after it has come: the interfaces of its pods are there. */
+  function thisMoment(): Moment {
+    let mark: number | undefined
+    return {
+      now: clock.now(),
+      mark() {
+        mark ??= doubts?.look() ?? 0
+        return mark
+      },
+    }
+  }
+
   function settle({ changes, addresses }: IndexUpdate): number {
     for (const address of addresses) {
+      doubts?.forget(address)
       const claims = index.claims(address)
       if (claims.length > 1) {
         ambiguous.add(address)
@@ -244,6 +304,8 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     for (const change of changes) {
       report({ kind: 'pod', change: change.kind, pod: change.pod })
       tell(change)
+      // A sandbox that was made anew is no change of addresses, and ends a doubt.
+      if (change.kind === 'changed') for (const address of change.pod.addresses) pending.wake(address)
     }
     for (const address of addresses) pending.wake(address)
     return changes.length
@@ -270,6 +332,13 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     for (const listener of listeners) listener(change)
   }
 }
+
+interface Examined {
+  readonly answer: Lookup
+  readonly isDoubtful: boolean
+}
+
+const SILENCE: Testimony = Object.freeze({ kind: 'none' })
 
 const accountKey = ({ namespace, name }: { namespace: string; name: string }): string =>
   `${namespace}/${name}`
