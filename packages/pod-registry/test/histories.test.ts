@@ -5,8 +5,10 @@ import { playHistories } from './histories.ts'
 const seed = Number(process.env['KUBE2IAM_SEED'] ?? 20_260_101)
 
 test.each([
-  ['by the watch alone', false],
-  ['with direct confirmation', true],
-])('in random histories nobody ever gets a foreign identity, %s', { timeout: 60_000 }, async (_, confirm) => {
-  await playHistories(300, seed, confirm)
+  ['by the watch alone', { confirm: false, evidence: false }],
+  ['with direct confirmation', { confirm: true, evidence: false }],
+  ['with the node’s evidence', { confirm: false, evidence: true }],
+  ['with the node’s evidence and direct confirmation', { confirm: true, evidence: true }],
+])('in random histories nobody ever gets a foreign identity, %s', { timeout: 60_000 }, async (_, options) => {
+  await playHistories(300, seed, options)
 })

@@ -4,6 +4,7 @@ import { createRegistry, type Feed, type FeedEvent, type Lookup, type PodRegistr
 import { createAddressConfirmation, createNamespaceFeed, createPodFeed } from '../src/kubernetes.ts'
 import { createFakeApiServer, type FakeApiServer, type KubernetesObject } from '../src/testing.ts'
 import { ip } from './following.ts'
+import { createModelNode, type ModelNode } from './model-node.ts'
 
 /** One thing that happens: to pods, to the connection, or to time. */
 export type Step =
@@ -18,6 +19,10 @@ export type Step =
   | { readonly kind: 'terminate'; readonly name: number }
   | { readonly kind: 'delete'; readonly name: number }
   | { readonly kind: 'recreate'; readonly name: number; readonly address: number }
+  /** The pod's sandbox dies and is made anew with the same address: another interface. */
+  | { readonly kind: 'resandbox'; readonly name: number }
+  /** The kubelet keeps to itself what happens on the node, for half a minute at most. */
+  | { readonly kind: 'kubelet-behind'; readonly on: boolean }
   | { readonly kind: 'drop' }
   | { readonly kind: 'stall'; readonly on: boolean }
   | { readonly kind: 'compact' }
@@ -50,6 +55,13 @@ export interface History {
   close(): Promise<void>
 }
 
+export interface HistoryOptions {
+  /** Whether the API server is asked about single addresses. */
+  readonly confirm: boolean
+  /** Whether the registry sees the node's interfaces: then nobody is answered as who is not behind the address. */
+  readonly evidence: boolean
+}
+
 // Few of each, so that they meet often.
 export const NAMES = 3
 export const ADDRESSES = 3
@@ -80,11 +92,16 @@ const isAtNode = (pod: KubernetesObject, address: string): boolean => {
 }
 
 /** Begins a history: an API server, and a registry that follows it with the real feeds, on one clock that is moved. */
-export async function beginHistory(seed: number, options: { confirm: boolean }): Promise<History> {
+export async function beginHistory(seed: number, options: HistoryOptions): Promise<History> {
   const clock = createFakeClock(undefined, { settle: 'instant' })
   const random = createSeededRandom(seed)
   const server = createFakeApiServer({ clock, historyLimit: 40, bookmarkEveryMs: 10_000 })
   const connection = server.connection()
+  const node = createModelNode()
+  /** How many interfaces there were when the registry learned of the pod's address; a direct answer's, by address. */
+  const learned = new Map<string, number>()
+  const learnedDirectly = new Map<string, { readonly uids: string; readonly made: number }>()
+  let behindSince = 0
   const truths: Truth[] = []
   /** The uids whose deletion the registry was told. */
   const gone = new Set<string>()
@@ -134,14 +151,22 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
     ...(options.confirm && {
       confirm: async (address, signal) => {
         const before = omissions
+        const { made } = node
         const answer = await ask(address, signal)
+        const uids = answer.pods.map(({ uid }) => uid).join()
+        if (learnedDirectly.get(address)?.uids !== uids) learnedDirectly.set(address, { uids, made })
         if (omissions > before) partly.add(address)
         else partly.delete(address)
         directly.set(address, Number(answer.version))
         return answer
       },
     }),
+    ...(options.evidence && { attachments: node.attachments }),
     clock,
+  })
+  registry.onChange((change) => {
+    if (change.kind === 'bound') learned.set(change.pod.uid, node.made)
+    if (change.kind === 'gone') learned.delete(change.pod.uid)
   })
   registry.start()
   await clock.advance(0)
@@ -149,16 +174,30 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
   return {
     async apply(step) {
       if (step.kind === 'omit') omit(step.name)
-      else perform(step, server)
+      else if (step.kind === 'kubelet-behind') {
+        if (step.on && !node.isBehind) behindSince = clock.monotonic()
+        if (options.evidence) node.isBehind = step.on
+      } else perform(step, server, node, clock.now())
+      // A kubelet that is behind for longer than a minute is more than is promised.
+      const until = clock.monotonic() + (step.kind === 'wait' ? step.ms : 1)
+      if (node.isBehind && until - behindSince > 40_000) node.isBehind = false
       await clock.advance(step.kind === 'wait' ? step.ms : 1)
       await check(registry, false)
     },
     async quiesce() {
       server.faults.clear()
+      node.isBehind = false
       await clock.advance(120_000)
       if (isPartial) {
         server.faults.expireWatches()
         await clock.advance(120_000)
+      }
+      if (options.evidence) {
+        // A sandbox that was made anew is believed after a minute, by an answer that somebody waits for.
+        await check(registry, false)
+        await clock.advance(61_000)
+        await check(registry, false)
+        await clock.advance(1000)
       }
       await check(registry, true)
     },
@@ -212,6 +251,7 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
   function judge(address: string, lookup: Lookup): void {
     if (lookup.kind !== 'found') return
     const { uid } = lookup.pod
+    if (options.evidence) judgeByInterface(address, uid)
     if (gone.has(uid)) throw new Error(`${address} was answered as ${uid}, who is known to be deleted`)
     const firstUntold = writes.find((version) => version > told && !toldAlone.has(version))
     const isInOrder = firstUntold === undefined || Math.max(told, ...toldAlone) < firstUntold
@@ -228,6 +268,17 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
     if (!isRight) throw new Error(`${address} was answered as ${uid}, who does not hold it`)
   }
 
+  /**
+   * Nobody is answered as a pod that is not behind the address, whatever the watch and the kubelet keep back. But for
+   * one case: the registry learned of the pod only when another was at the address already.
+   */
+  function judgeByInterface(address: string, uid: string): void {
+    const holder = node.holderOf(address)
+    if (holder === undefined || holder.uid === uid) return
+    const learnedAt = learned.get(uid) ?? learnedDirectly.get(address)?.made ?? 0
+    if (learnedAt < holder.made) throw new Error(`${address} was answered as ${uid}, and ${holder.uid} is there`)
+  }
+
   /** At rest the registry says exactly what the model says. */
   function settled(address: string, lookup: Lookup): void {
     const holders = truths.at(-1)?.holders.get(address) ?? []
@@ -235,6 +286,8 @@ export async function beginHistory(seed: number, options: { confirm: boolean }):
     const nobody = isNode ? 'node' : 'unknown'
     const expected = holders.length === 0 ? nobody : holders.length === 1 ? holders[0] : 'ambiguous'
     const actual = lookup.kind === 'found' ? lookup.pod.uid : lookup.kind
+    // Without the API server's word a new sandbox is believed only where its time says so.
+    if (options.evidence && !options.confirm && actual === 'in-doubt') return
     if (actual !== expected) throw new Error(`at rest ${address} is ${actual}, and should be ${expected}`)
   }
 }
@@ -255,40 +308,46 @@ function observed(
   }
 }
 
-function perform(step: Exclude<Step, { kind: 'omit' }>, server: FakeApiServer): void {
+type Performed = Exclude<Step, { kind: 'omit' | 'kubelet-behind' }>
+
+/** Things happen on the node first; then the kubelet tells of them. */
+function perform(step: Performed, server: FakeApiServer, node: ModelNode, now: number): void {
   const { faults } = server
   switch (step.kind) {
     case 'create':
-      if (server.get('Pod', 'default', `p${step.name}`) === undefined) create(server, step)
-      return
+      return create(server, node, now, step)
     case 'recreate':
-      if (server.get('Pod', 'default', `p${step.name}`) !== undefined)
-        server.delete('Pod', 'default', `p${step.name}`)
-      create(server, { ...step, hostNetwork: false })
+      remove(server, node, step.name)
+      return create(server, node, now, { ...step, hostNetwork: false })
+    case 'move': {
+      const pod = podNamed(server, step.name)
+      if (pod === undefined) return
+      node.detach(uidOf(pod))
+      if (holdsAddress(pod)) node.attach(uidOf(pod), addressOf(step.address))
+      return change(server, node, pod, (status) => ({ ...status, ...statusAt(addressOf(step.address), now, isTimed(step.name)) }))
+    }
+    case 'resandbox': {
+      const pod = podNamed(server, step.name)
+      const address = pod && holdsAddress(pod) ? statusOf(pod).podIP : undefined
+      if (pod === undefined || address === undefined) return
+      node.detach(uidOf(pod))
+      node.attach(uidOf(pod), address)
+      return change(server, node, pod, (status) => ({ ...status, ...statusAt(address, now, isTimed(step.name)) }))
+    }
+    case 'finish': {
+      const pod = podNamed(server, step.name)
+      if (pod === undefined) return
+      node.detach(uidOf(pod))
+      return change(server, node, pod, (status) => ({ ...status, phase: step.phase }))
+    }
+    case 'terminate': {
+      const pod = podNamed(server, step.name)
+      if (pod === undefined) return
+      server.apply({ ...pod, metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:10:00Z' } })
       return
-    case 'move':
-      return change(server, step.name, (pod) => ({
-        ...pod,
-        status: {
-          ...(pod['status'] as object),
-          podIP: addressOf(step.address),
-          podIPs: [{ ip: addressOf(step.address) }],
-        },
-      }))
-    case 'finish':
-      return change(server, step.name, (pod) => ({
-        ...pod,
-        status: { ...(pod['status'] as object), phase: step.phase },
-      }))
-    case 'terminate':
-      return change(server, step.name, (pod) => ({
-        ...pod,
-        metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:10:00Z' },
-      }))
+    }
     case 'delete':
-      if (server.get('Pod', 'default', `p${step.name}`) !== undefined)
-        server.delete('Pod', 'default', `p${step.name}`)
-      return
+      return remove(server, node, step.name)
     case 'drop':
       return faults.dropWatches()
     case 'stall':
@@ -320,24 +379,69 @@ function perform(step: Exclude<Step, { kind: 'omit' }>, server: FakeApiServer): 
   }
 }
 
+/** The scheduler's pod has no address yet; the kubelet tells it when the CNI has made the interface. */
 function create(
   server: FakeApiServer,
+  node: ModelNode,
+  now: number,
   { name, address, hostNetwork }: { name: number; address: number; hostNetwork: boolean },
 ): void {
-  const podIP = addressOf(address)
-  server.apply({
+  if (podNamed(server, name) !== undefined) return
+  const uid = node.nextUid()
+  if (!hostNetwork) node.attach(uid, addressOf(address))
+  const status = { phase: 'Running', ...statusAt(addressOf(address), now, isTimed(name)) }
+  const pod = server.apply({
     kind: 'Pod',
-    metadata: { name: `p${name}`, namespace: 'default' },
+    metadata: { name: `p${name}`, namespace: 'default', uid },
     spec: { nodeName: NODE, ...(hostNetwork && { hostNetwork }) },
-    status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }] },
+    status: node.isBehind ? { phase: 'Pending' } : status,
+  })
+  if (node.isBehind) change(server, node, pod, () => status)
+}
+
+function remove(server: FakeApiServer, node: ModelNode, name: number): void {
+  const pod = podNamed(server, name)
+  if (pod === undefined) return
+  node.detach(uidOf(pod))
+  node.tell(() => {
+    if (podNamed(server, name)?.metadata.uid === uidOf(pod)) server.delete('Pod', 'default', `p${name}`)
   })
 }
 
 function change(
   server: FakeApiServer,
-  name: number,
-  edit: (pod: KubernetesObject) => KubernetesObject,
+  node: ModelNode,
+  pod: KubernetesObject,
+  edit: (status: object) => object,
 ): void {
-  const pod = server.get('Pod', 'default', `p${name}`)
-  if (pod !== undefined) server.apply(edit(pod))
+  node.tell(() => {
+    const now = server.get('Pod', 'default', pod.metadata.name)
+    if (now?.metadata.uid === uidOf(pod)) server.apply({ ...now, status: edit(statusOf(now)) })
+  })
 }
+
+const podNamed = (server: FakeApiServer, name: number): KubernetesObject | undefined =>
+  server.get('Pod', 'default', `p${name}`)
+
+const uidOf = ({ metadata }: KubernetesObject): string => metadata.uid ?? ''
+
+const statusOf = (pod: KubernetesObject) => pod['status'] as { phase: string; podIP?: string }
+
+const holdsAddress = (pod: KubernetesObject): boolean =>
+  (pod['spec'] as { hostNetwork?: boolean }).hostNetwork !== true && statusOf(pod).phase === 'Running'
+
+/** One pod is told of by a kubelet too old to say since when its sandbox has its network. */
+const isTimed = (name: number): boolean => name > 0
+
+/** Times are cut to the second, as Kubernetes writes them. */
+const statusAt = (podIP: string, now: number, isTimed: boolean) => ({
+  podIP,
+  podIPs: [{ ip: podIP }],
+  conditions: !isTimed ? [] : [
+    {
+      type: 'PodReadyToStartContainers',
+      status: 'True',
+      lastTransitionTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
+    },
+  ],
+})

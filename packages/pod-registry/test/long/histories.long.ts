@@ -4,11 +4,13 @@ import { playHistories } from '../histories.ts'
 const HISTORIES = 10_000
 
 test.each([
-  ['by the watch alone', false],
-  ['with direct confirmation', true],
-])(`in ${HISTORIES} random histories nobody ever gets a foreign identity, %s`, async (_, confirm) => {
+  ['by the watch alone', { confirm: false, evidence: false }],
+  ['with direct confirmation', { confirm: true, evidence: false }],
+  ['with the node’s evidence', { confirm: false, evidence: true }],
+  ['with the node’s evidence and direct confirmation', { confirm: true, evidence: true }],
+])(`in ${HISTORIES} random histories nobody ever gets a foreign identity, %s`, async (_, options) => {
   const given = process.env['KUBE2IAM_SEED']
   const seed = given === undefined ? Math.trunc(Math.random() * 2 ** 31) : Number(given)
   process.stdout.write(`pod-registry histories: ${HISTORIES}, KUBE2IAM_SEED=${seed}\n`)
-  await playHistories(HISTORIES, seed, confirm)
+  await playHistories(HISTORIES, seed, options)
 })
