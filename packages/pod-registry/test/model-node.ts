@@ -10,6 +10,8 @@ export interface ModelNode {
   attach(uid: string, address: string): void
   /** The pod's sandbox is gone. */
   detach(uid: string): void
+  /** Whether the pod has a sandbox with a network of its own, whatever the API server thinks. */
+  has(uid: string): boolean
   /** Who would be asking from the address at this moment, and the number of the interface. */
   holderOf(address: string): { readonly uid: string; readonly made: number } | undefined
   /** How many interfaces were made so far. */
@@ -46,10 +48,9 @@ export function createModelNode(): ModelNode {
       for (const gone of there.filter((other) => other.uid === uid)) {
         there.splice(there.indexOf(gone), 1)
         attachments.detach(gone.name)
-        const left = holder(gone.address)
-        if (left !== undefined) attachments.lead(ip(left.address), left.name)
       }
     },
+    has: (uid) => there.some((other) => other.uid === uid),
     holderOf: holder,
     get made() {
       return made

@@ -322,6 +322,8 @@ function perform(step: Performed, server: FakeApiServer, node: ModelNode, now: n
     case 'move': {
       const pod = podNamed(server, step.name)
       if (pod === undefined) return
+      // A pod whose end is not told yet moves no more.
+      if (holdsAddress(pod) && !node.has(uidOf(pod))) return
       node.detach(uidOf(pod))
       if (holdsAddress(pod)) node.attach(uidOf(pod), addressOf(step.address))
       return change(server, node, pod, (status) => ({ ...status, ...statusAt(addressOf(step.address), now, isTimed(step.name)) }))
@@ -329,7 +331,7 @@ function perform(step: Performed, server: FakeApiServer, node: ModelNode, now: n
     case 'resandbox': {
       const pod = podNamed(server, step.name)
       const address = pod && holdsAddress(pod) ? statusOf(pod).podIP : undefined
-      if (pod === undefined || address === undefined) return
+      if (pod === undefined || address === undefined || !node.has(uidOf(pod))) return
       node.detach(uidOf(pod))
       node.attach(uidOf(pod), address)
       return change(server, node, pod, (status) => ({ ...status, ...statusAt(address, now, isTimed(step.name)) }))

@@ -3,11 +3,11 @@ import type { Attachments } from './attachments.ts'
 
 /** A node's interfaces as a test has them. */
 export interface FakeAttachments extends Attachments {
-  /** A CNI has made an interface, and the address goes by it from now on. Gives its name and index. */
+  /** A CNI has made an interface, and the addresses go by it from now on. Gives its name and index. */
   attach(name: string, ...addresses: IpAddress[]): string
   /** An address goes by another interface that there is. */
   lead(address: IpAddress, name: string): void
-  /** The interface is gone, and with it every way to it. */
+  /** The interface is gone; its addresses go again where they went before, if that is there. */
   detach(name: string): void
   /** What goes to the address goes nowhere that the node can tell. */
   unroute(address: IpAddress): void
@@ -16,10 +16,13 @@ export interface FakeAttachments extends Attachments {
 }
 
 export function createFakeAttachments(): FakeAttachments {
-  const names = new Map<string, string>()
-  const ways = new Map<IpAddress, string>()
+  const ids = new Map<string, string>()
+  /** The names by which an address goes; the last one counts. */
+  const ways = new Map<IpAddress, readonly string[]>()
   let index = 0
   let isSilent = false
+  const others = (address: IpAddress, name: string): readonly string[] =>
+    (ways.get(address) ?? []).filter((other) => other !== name)
   return {
     get isSilent() {
       return isSilent
@@ -30,20 +33,24 @@ export function createFakeAttachments(): FakeAttachments {
     attach(name, ...addresses) {
       index += 1
       const id = `${name}#${index}`
-      names.set(name, id)
-      for (const address of addresses) ways.set(address, name)
+      ids.set(name, id)
+      for (const address of addresses) this.lead(address, name)
       return id
     },
-    lead: (address, name) => void ways.set(address, name),
+    lead: (address, name) => void ways.set(address, [...others(address, name), name]),
     detach(name) {
-      names.delete(name)
-      for (const [address, by] of ways) if (by === name) ways.delete(address)
+      ids.delete(name)
+      for (const address of ways.keys()) {
+        const left = others(address, name)
+        if (left.length === 0) ways.delete(address)
+        else ways.set(address, left)
+      }
     },
     unroute: (address) => void ways.delete(address),
-    interfaces: () => (isSilent ? undefined : new Set(names.values())),
+    interfaces: () => (isSilent ? undefined : new Set(ids.values())),
     interfaceOf(address) {
-      const name = isSilent ? undefined : ways.get(address)
-      return name === undefined ? undefined : names.get(name)
+      const name = isSilent ? undefined : ways.get(address)?.at(-1)
+      return name === undefined ? undefined : ids.get(name)
     },
   }
 }
