@@ -9,6 +9,7 @@ import { systemClock } from '@kube2iam-ts/core'
 import { createNodeFiles } from '@kube2iam-ts/iptables-manager'
 import { createMemoryTokenKeys, type TokenKeys } from '@kube2iam-ts/metadata-emulator'
 import { createInstanceMetadata, listen, openTokenKeyDirectory } from '@kube2iam-ts/metadata-emulator/node'
+import { createNodeAttachments } from '@kube2iam-ts/pod-registry/node'
 import { Registry } from 'prom-client'
 import { createAuditFile } from './audit-file.ts'
 import { buildInfo } from './build-info.ts'
@@ -39,6 +40,7 @@ export async function wire(settings: AgentSettings, environment: Environment, lo
       cpuSeconds: () => process.cpuUsage().user / 1e6 + process.cpuUsage().system / 1e6,
     },
     cluster: await connect(settings, environment, { clock, random }),
+    attachments: createNodeAttachments({ clock }),
     createTokenService: (report, upstream) =>
       createSts({
         settings,

@@ -61,6 +61,7 @@ const DENIALS = [
   'session-invalid',
   'pod-unknown',
   'pod-ambiguous',
+  'pod-in-doubt',
   'not-ready',
   'sts-denied',
   'sts-unavailable',

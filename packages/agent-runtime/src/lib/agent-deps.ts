@@ -10,7 +10,7 @@ import type { TokenService, TokenServiceEvent } from '@kube2iam-ts/credential-br
 import type { CaptureEvent, CaptureManager, WritableNodeFiles } from '@kube2iam-ts/iptables-manager'
 import type { EmulatorEvent, TokenKeys, Upstream } from '@kube2iam-ts/metadata-emulator'
 import type { Listener, ListenOptions } from '@kube2iam-ts/metadata-emulator/node'
-import type { ConfirmAddress, Feed } from '@kube2iam-ts/pod-registry'
+import type { Attachments, ConfirmAddress, Feed } from '@kube2iam-ts/pod-registry'
 import type {
   DaemonSetReader,
   EventRecorder,
@@ -30,7 +30,7 @@ export interface ClusterPort {
   readonly namespaces: Feed<NamespaceRecord>
   /** Followed only with `--service-account-roles`. */
   readonly serviceAccounts: Feed<ServiceAccountRecord>
-  /** Used only with `--resolve-duplicate-cache-ips`. */
+  /** Used where the node contradicts the watch, and more often with `--resolve-duplicate-cache-ips`. */
   readonly confirm?: ConfirmAddress
   /** The others are used where settings ask for what they do. */
   readonly events?: EventRecorder
@@ -72,6 +72,8 @@ export interface AgentDeps {
   readonly auditLost?: () => number
   readonly process: ProcessStats
   readonly cluster: ClusterPort
+  /** By which interface the node reaches an address. Used with `--identity-evidence=node`. */
+  readonly attachments?: Attachments
   readonly createTokenService: (report: Report<TokenServiceEvent>, upstream: Upstream) => TokenServicePort
   readonly tokenKeys: TokenKeys
   readonly createUpstream: (report: Report<EmulatorEvent>) => Upstream

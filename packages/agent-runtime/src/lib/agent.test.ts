@@ -1,3 +1,4 @@
+import { parseIpAddress } from '@kube2iam-ts/core'
 import { aNamespace, aPod } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { unsignedToken } from './kubernetes/unsigned-token.ts'
@@ -780,6 +781,93 @@ describe('an address that passed to another pod while touch with the API server 
     })
     const headers = { host: '169.254.170.23', authorization: TOKEN }
     expect((await it.ask(POD, '/v1/credentials', { headers })).status).toBe(403)
+  })
+})
+
+describe('an address that passed to another pod while the watch said nothing', () => {
+  const other = { name: 'other-0', annotations: { [ROLE]: 'other' } }
+  const moved = async (args: string[] = []) => {
+    it = createTestAgent({ args })
+    it.attachments.attach('veth-web', parseIpAddress(POD))
+    await it.agent.start()
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }), aPod({ ...other, addresses: [] }))
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(0)
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'web' })
+    it.attachments.detach('veth-web')
+    it.attachments.attach('veth-other', parseIpAddress(POD))
+  }
+  const waited = async (asked: ReturnType<typeof it.ask>) => {
+    await it.clock.advance(900)
+    return asked
+  }
+
+  test('is the other pod’s as soon as the API server says so, and until then nobody’s', async () => {
+    await moved()
+    it.direct.pods = [aPod({ ...web, addresses: [POD] })]
+    for (const path of [LIST, `${LIST}web`, '/latest/meta-data/iam/info']) {
+      expect(await waited(it.ask(POD, path)), path).toMatchObject({ status: 503 })
+    }
+    expect(it.direct.asked).toBe(2)
+    await it.clock.advance(1000)
+    it.direct.pods = [aPod({ ...other, addresses: [POD] })]
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'other' })
+    expect(await it.ask(POD, `${LIST}web`)).toMatchObject({ status: 404 })
+    expect(it.direct.asked).toBe(3)
+  })
+
+  test('is told of: by a metric, once in a while by a line, and on the pod', async () => {
+    await moved()
+    it.direct.pods = [aPod({ ...web, addresses: [POD] })]
+    for (let times = 0; times < 3; times += 1) await waited(it.ask(POD, LIST))
+    expect(it.lines('address comes by a younger interface than its pod')).toMatchObject([
+      { level: 'debug', interface: 'veth-other#2' },
+      { level: 'warn', pod: 'default/web-0', interface: 'veth-other#2' },
+    ])
+    expect(it.events).toMatchObject([{ reason: 'AddressInDoubt', subject: { name: 'web-0' } }])
+    expect(await it.metrics()).toMatch(/kube2iam_pod_in_doubt_total 4/)
+    expect(await it.metrics()).toMatch(/kube2iam_requests_total\{.*outcome="pod-in-doubt"/)
+  })
+
+  test('does not take the former pod’s metadata token', async () => {
+    it = createTestAgent()
+    it.attachments.attach('veth-web', parseIpAddress(POD))
+    await it.agent.start()
+    it.pods.snapshot(aPod({ ...web, addresses: [POD] }))
+    it.namespaces.snapshot(aNamespace())
+    await it.clock.advance(0)
+    const put = { method: 'PUT', headers: { tokenTtl: '300' } }
+    const token = (await it.ask(POD, '/latest/api/token', put)).body
+    expect((await it.ask(POD, LIST, { headers: { token } })).status).toBe(200)
+    it.attachments.attach('veth-other', parseIpAddress(POD))
+    it.direct.pods = [aPod({ ...other, addresses: [POD] })]
+    expect((await it.ask(POD, LIST, { headers: { token } })).status).toBe(401)
+  })
+
+  test('is nobody’s for the former pod’s container-credentials token, and the other pod’s own is good', async () => {
+    await moved(['--container-credentials'])
+    it.direct.pods = [aPod({ ...web, addresses: [POD] })]
+    const identity = { kind: 'service-account', namespace: 'default', serviceAccount: 'default' } as const
+    const audiences = ['pods.eks.amazonaws.com']
+    const others = unsignedToken({ uid: 'uid-of-other-0' })
+    const named = (name: string) => ({ ...identity, pod: { name, uid: `uid-of-${name}` }, audiences })
+    it.tokens.set(TOKEN, named('web-0')).set(others, named('other-0'))
+    const ask = (authorization: string) =>
+      waited(it.ask(POD, '/v1/credentials', { headers: { host: '169.254.170.23', authorization } }))
+    expect(await ask(TOKEN)).toMatchObject({
+      status: 503,
+      body: expect.stringContaining('another pod’s by now'),
+    })
+    expect(await ask(others)).toMatchObject({ status: 200 })
+    it.direct.pods = [aPod({ ...other, addresses: [POD] })]
+    expect(await ask(TOKEN)).toMatchObject({ status: 403 })
+    expect(await ask(others)).toMatchObject({ status: 200 })
+  })
+
+  test('is served to the pod that was there with --identity-evidence=none', async () => {
+    await moved(['--identity-evidence=none'])
+    expect(await it.ask(POD, LIST)).toMatchObject({ status: 200, body: 'web' })
+    expect(it.direct.asked).toBe(0)
   })
 })
 

@@ -101,10 +101,14 @@ export function createAgent(deps: AgentDeps): Agent {
     ...(settings.serviceAccountRoles && {
       serviceAccounts: foldedRoleKeys(cluster.serviceAccounts, settings.serviceAccountRoleKeys),
     }),
-    ...(settings.resolveDuplicateCacheIps && cluster.confirm && { confirm: cluster.confirm }),
+    ...(cluster.confirm && { confirm: cluster.confirm }),
+    ...(settings.identityEvidence === 'node' && deps.attachments && { attachments: deps.attachments }),
     clock,
     report: report.registry,
-    settings: { maxStalenessMs: settings.maxStaleness },
+    settings: {
+      maxStalenessMs: settings.maxStaleness,
+      confirmWhenBehind: settings.resolveDuplicateCacheIps,
+    },
   })
 
   // What it may have.

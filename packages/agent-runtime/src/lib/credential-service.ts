@@ -36,6 +36,8 @@ export type CredentialServiceEvent =
   | (StsTrouble & { readonly kind: 'sts-refused' })
   | (StsTrouble & { readonly kind: 'sts-unavailable' })
   | { readonly kind: 'pod-ambiguous'; readonly pods: readonly PodIdentity[] }
+  /** The address comes by an interface that is younger than the pod that is known there. */
+  | { readonly kind: 'pod-in-doubt'; readonly pod: PodIdentity; readonly interface: string }
   | { readonly kind: 'pod-unknown'; readonly code: RefusalCode }
   /** The address was another pod's by the time that there was an answer. */
   | { readonly kind: 'moved'; readonly pod: PodIdentity }
@@ -182,6 +184,7 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
   function refusedLookup(lookup: Exclude<Lookup, Found>): Refused {
     const code = refusalOfLookup(lookup)
     if (lookup.kind === 'ambiguous') report({ kind: 'pod-ambiguous', pods: lookup.pods })
+    else if (lookup.kind === 'in-doubt') report({ ...lookup, kind: 'pod-in-doubt' })
     // Known well enough: nobody is missing there.
     else if (lookup.kind !== 'node') report({ kind: 'pod-unknown', code })
     return { kind: 'refused', code, role: undefined, pod: undefined }
@@ -238,8 +241,13 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
       if (lookup.kind !== 'found') return refusedLookup(lookup)
       // Where the address is a pod's, both proofs must name the same one. Where it is none, the token alone counts: it
       // is how host-network pods are told apart, whose address is the node's.
-      const inDoubt = registry.lookup(address).kind === 'found' && registry.isInDoubt(address)
-      const holder = inDoubt ? await known(address, patience) : registry.lookup(address)
+      const here = registry.lookup(address)
+      // Of an address in doubt it is known whose it hardly is: that pod's token may have been stolen. Any other pod's is
+      // proof enough, and nobody is waited for.
+      const isThisInDoubt = (who: Lookup): boolean => who.kind === 'in-doubt' && who.pod.uid === lookup.pod.uid
+      const isSure = here.kind === 'found' ? !registry.isInDoubt(address) : !isThisInDoubt(here)
+      const holder = isSure ? here : await known(address, patience)
+      if (holder.kind === 'in-doubt' && isThisInDoubt(holder)) return refusedLookup(holder)
       const holders = holder.kind === 'found' ? [holder.pod] : holder.kind === 'ambiguous' ? holder.pods : []
       if (holders.length > 0 && !holders.some(({ uid }) => uid === lookup.pod.uid)) {
         return { kind: 'refused', code: 'token-mismatch' }

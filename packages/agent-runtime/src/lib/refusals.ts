@@ -14,6 +14,8 @@ export function refusalOfLookup(lookup: Exclude<Lookup, { readonly kind: 'found'
       return 'host-network'
     case 'ambiguous':
       return 'pod-ambiguous'
+    case 'in-doubt':
+      return 'pod-in-doubt'
     case 'not-synced':
     case 'stale':
       return 'not-ready'

@@ -12,7 +12,12 @@ import { createFakeNetfilter, type FakeNetfilter } from '@kube2iam-ts/iptables-m
 import { createMemoryTokenKeys, type Handler } from '@kube2iam-ts/metadata-emulator'
 import { createFakeInstance, type FakeInstance } from '@kube2iam-ts/metadata-emulator/testing'
 import type { DaemonSetState, EventNote, TokenIdentity } from '@kube2iam-ts/pod-registry/kubernetes'
-import { createScriptedFeed, type ScriptedFeed } from '@kube2iam-ts/pod-registry/testing'
+import {
+  createFakeAttachments,
+  createScriptedFeed,
+  type FakeAttachments,
+  type ScriptedFeed,
+} from '@kube2iam-ts/pod-registry/testing'
 import type { PolicyRule } from '@kube2iam-ts/role-policy'
 import { Registry } from 'prom-client'
 import { type Agent, createAgent } from './agent.ts'
@@ -52,6 +57,8 @@ export interface TestAgent {
   readonly sts: FakeTokenService
   readonly instance: FakeInstance
   readonly netfilter: FakeNetfilter
+  /** The node's interfaces; it tells of no address until a test says so. */
+  readonly attachments: FakeAttachments
   readonly log: readonly TestLine[]
   readonly audit: readonly AuditRecord[]
   /** Kubernetes Events that were written, and how writing them goes. */
@@ -120,6 +127,7 @@ export function createTestAgent({
     sts,
     instance,
     netfilter,
+    attachments: createFakeAttachments(),
     log,
     audit,
     events: [],
@@ -195,6 +203,7 @@ export function createTestAgent({
       },
       close: async () => {},
     },
+    attachments: world.attachments,
     createTokenService: () => sts,
     tokenKeys: createMemoryTokenKeys(),
     createUpstream: () => instance.upstream,

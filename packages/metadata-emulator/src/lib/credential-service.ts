@@ -22,6 +22,7 @@ export type RefusalCode =
   | 'pod-unknown'
   /** Two live pods claim the address. */
   | 'pod-ambiguous'
+  | 'pod-in-doubt'
   /** The registry is not synced, or too stale to bind a new address. */
   | 'not-ready'
   | 'no-role'

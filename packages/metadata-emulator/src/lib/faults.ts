@@ -25,6 +25,7 @@ export const METADATA_STATUS: Readonly<Record<RefusalCode, number>> = {
   // Clients give up on 404 and remember "no role"; all of these may be different in a second.
   'pod-unknown': 503,
   'pod-ambiguous': 503,
+  'pod-in-doubt': 503,
   'not-ready': 503,
   'sts-unavailable': 503,
   overloaded: 503,
@@ -71,6 +72,7 @@ const refused = (message: string): ContainerFault => ({ status: 403, code: 'Acce
 export const CONTAINER_FAULTS: Readonly<Record<ContainerFaultName, ContainerFault>> = {
   'pod-unknown': unavailable('the pod is not known yet'),
   'pod-ambiguous': unavailable('the address is claimed by more than one pod'),
+  'pod-in-doubt': unavailable('the address may be another pod’s by now'),
   'not-ready': unavailable('the agent is not ready'),
   'sts-unavailable': unavailable('no session can be had just now'),
   overloaded: unavailable('too many requests wait'),

@@ -109,6 +109,10 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
       'Requests from an address that is no known pod’s after waiting.',
     ),
     podAmbiguous: counter('pod_ambiguous_total', 'Requests from an address that two live pods claim.'),
+    podInDoubt: counter(
+      'pod_in_doubt_total',
+      'Requests from an address that the node reaches by an interface younger than its pod.',
+    ),
     lookupWaits: new Histogram({
       name: 'kube2iam_lookup_wait_seconds',
       help: 'Time that requests waited for the pod of an unknown address.',

@@ -49,6 +49,22 @@ export function createRegistryTelemetry({
         })
       case 'address-resolved':
         return log.write('info', 'address belongs to one pod again', { address: event.address })
+      case 'address-in-doubt':
+        metrics.podInDoubt.inc()
+        // Who asks from there decides how often; the line for people is the credential service's.
+        return log.write('debug', 'address comes by a younger interface than its pod', {
+          address: event.address,
+          pod: `${event.pod.namespace}/${event.pod.name}`,
+          uid: event.pod.uid,
+          interface: event.interface,
+        })
+      case 'address-out-of-doubt':
+        return log.write(event.by === 'time' ? 'info' : 'debug', 'address is in doubt no more', {
+          address: event.address,
+          pod: `${event.pod.namespace}/${event.pod.name}`,
+          by: event.by,
+          afterMs: Math.round(event.afterMs),
+        })
       case 'lookup-waited':
         metrics.lookupWaits.observe({ outcome: event.outcome }, event.waitedMs / 1_000)
         return

@@ -102,6 +102,23 @@ export function createServiceTelemetry(
         }
         return log.write('warn', 'address is claimed by more than one pod', { pods })
       }
+      case 'pod-in-doubt': {
+        const { pod } = event
+        metrics.podInDoubt.inc()
+        if (!isNews(pod.uid, 'in doubt')) return
+        objectEvents.record({
+          subject: aboutPod(pod),
+          action: 'AssumeRole',
+          type: 'Warning',
+          reason: 'AddressInDoubt',
+          message:
+            'the node reaches this pod’s address by an interface that is younger than the pod, so that nobody gets credentials by it until the API server has said whose it is',
+        })
+        return log.write('warn', 'address comes by a younger interface than its pod', {
+          ...who(pod),
+          interface: event.interface,
+        })
+      }
       case 'pod-unknown':
         metrics.podUnknown.inc()
         return

@@ -1,5 +1,5 @@
 import type { Flag } from '../flag.ts'
-import { duration, name, optional, text, toggle, url } from '../flag-kinds.ts'
+import { choice, duration, name, optional, text, toggle, url } from '../flag-kinds.ts'
 
 const flag = <Value>(row: Omit<Flag<Value>, 'group'>): Flag<Value> => ({ group: 'kubernetes', ...row })
 
@@ -60,11 +60,17 @@ export const kubernetesFlags = {
     name: 'resolve-duplicate-cache-ips',
     kind: toggle,
     default: 'false',
-    doc: 'Ask the API server about a single address, at most once a second each, when the watch is known to be behind or two pods claim the address.',
+    doc: 'Ask the API server about a single address, at most once a second each, when the watch may be behind or two pods claim the address. It may be behind when it is lost, and, of an address of whose interface the node tells nothing, when it was silent for 5 seconds.',
     kube2iam: {
       difference:
         'Pending pods count too (init containers need credentials), and the query is not made on every request.',
     },
+  }),
+  identityEvidence: flag({
+    name: 'identity-evidence',
+    kind: choice('node', 'none'),
+    default: 'node',
+    doc: "What else tells who an address is, beside the watch. node: an address that the node reaches by an interface younger than the news of its pod is not taken for that pod's any more; the API server is asked about it, at most once a second, and requests are refused meanwhile. It needs the host's network, and a CNI that gives each pod an interface on the node, with a route of its own or on a bridge; elsewhere it has no effect. none: only the watch is believed.",
   }),
   maxStaleness: flag({
     name: 'max-staleness',
