@@ -142,3 +142,7 @@ export const digList = (value: unknown, ...way: readonly (string | number)[]): r
 /** What the role annotation of a pod in short form says. */
 export const roleAnnotation = ({ role, annotations }: ShortPod): string | undefined =>
   annotations?.['iam.amazonaws.com/role'] ?? role
+
+/** Where a pod runs. */
+export const nodeNameOf = (object: { readonly [key: string]: unknown }): string =>
+  digText(object, 'spec', 'nodeName') ?? DEFAULT_NODE

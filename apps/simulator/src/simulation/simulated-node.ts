@@ -20,6 +20,7 @@ import type { FakeApiServer } from '@kube2iam-ts/pod-registry/testing'
 import { Registry } from 'prom-client'
 import type { AgentConfiguration } from './agent-settings.ts'
 import { createKillableClock } from './killable-clock.ts'
+import { createSimulatedInterfaces } from './simulated-interfaces.ts'
 import type { SimulatedInstance } from './simulated-instance.ts'
 import type { SimulatedSts } from './simulated-sts.ts'
 
@@ -67,6 +68,8 @@ export interface SimulatedNode {
   stop(): Promise<void>
   /** Every agent's process is gone at once. */
   kill(): void
+  /** The simulation is over: the node itself is gone. */
+  close(): void
   send(packet: PodPacket): Promise<PacketAnswer>
   /** Somebody empties the nat table, or every table. */
   flushRules(all: boolean): void
@@ -94,6 +97,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
   const netfilter = createFakeNetfilter()
   // Keys lie on the node, as with --run-directory: they outlive an agent.
   const tokenKeys = createMemoryTokenKeys()
+  const interfaces = createSimulatedInterfaces(api, name)
   let running: RunningAgent[] = []
   let skewMs = 0
   // Whole milliseconds, as `Date.now()`: jitter leaves fractions in simulated time.
@@ -144,6 +148,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
         daemonSets: createDaemonSetReader({ connection }),
         close: () => connection.close(),
       },
+      attachments: interfaces.attachments,
       createTokenService: (report) =>
         adaptGrants(sts.tokenService(clock), { clock, report, region: sts.region }),
       tokenKeys,
@@ -215,6 +220,10 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
     kill() {
       for (const { kill } of running) kill()
       running = []
+    },
+    close() {
+      this.kill()
+      interfaces.close()
     },
     async send({ source, destination, hostNetwork, method, target, headers, signal }) {
       // What the node's own processes send never passes PREROUTING, where the redirect is.

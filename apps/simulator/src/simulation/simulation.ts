@@ -8,7 +8,7 @@ import { createFakeApiServer } from '@kube2iam-ts/pod-registry/testing'
 import { createPolicy } from '@kube2iam-ts/role-policy'
 import { createStsJudge } from '../aws/sts-judgement.ts'
 import type { KubeObject } from '../cluster/objects.ts'
-import { DEFAULT_NODE, digList, digText, keyOf, namespaceObject, nodeObject } from '../cluster/objects.ts'
+import { DEFAULT_NODE, digList, digText, keyOf, namespaceObject, nodeNameOf, nodeObject } from '../cluster/objects.ts'
 import type { TimelineEntry, Violation } from '../output/run-result.ts'
 import type { Scenario } from '../scenario/load.ts'
 import { inOrder } from '../world/embedded-world.ts'
@@ -178,14 +178,11 @@ export async function createSimulation(scenario: Scenario): Promise<Simulation> 
     async close() {
       truth.close()
       faults.clear('all')
-      for (const node of nodes.values()) node.kill()
+      for (const node of nodes.values()) node.close()
       await api.close()
     },
   }
 }
-
-const nodeNameOf = (object: { readonly [key: string]: unknown }): string =>
-  digText(object, 'spec', 'nodeName') ?? DEFAULT_NODE
 
 const addressesOf = (object: KubeObject): readonly string[] =>
   object.kind === 'Pod'
