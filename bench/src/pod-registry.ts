@@ -9,14 +9,16 @@ import {
   systemClock,
 } from '@kube2iam-ts/core'
 import { aPod } from '@kube2iam-ts/core/testing'
-import { createRegistry } from '@kube2iam-ts/pod-registry'
+import { type Attachments, createRegistry } from '@kube2iam-ts/pod-registry'
 import { createScriptedFeed } from '@kube2iam-ts/pod-registry/testing'
+import { createNodeDirectory } from '../../packages/pod-registry/test/node-directory.ts'
 import { follow } from './pod-registry/follow.ts'
 import { typicalAddress } from './pod-registry/typical-pod.ts'
 import { type Figure, median, percentile, type Table } from './table.ts'
 
 const MANY = 100_000
 const WAKES = 1000
+const PODS_OF_A_NODE = 110
 // As the image starts the agent; the old space is left to Node, because a whole cluster of 100,000 pods is watched.
 const AGENT_FLAGS = ['--max-semi-space-size=4', '--liftoff-only']
 
@@ -26,11 +28,13 @@ export async function run(): Promise<Table> {
     title: 'pod-registry',
     figures: [
       ...(await lookupCost()),
+      ...(await evidenceCost()),
       ...(await heapPerPod()),
       ...(await wakeLatency()),
       ...(await firstSync()),
     ],
     notes: [
+      'The node’s evidence is read from files in a temporary directory as the kernel’s are; /proc and /sys cost more to open, and the tables are read at most ten times a second.',
       'Pods are about 4 kB of JSON each. The API server of the last two is a process of its own on the same machine.',
       'Waking is measured from the write in the API server to the waiter’s continuation, over HTTP on loopback.',
       `The process of the first list runs with ${AGENT_FLAGS.join(' ')}; its peak is VmHWM. About 15 MiB of it is Node’s own TypeScript loader, which a built agent does not have.`,
@@ -40,27 +44,7 @@ export async function run(): Promise<Table> {
 
 async function lookupCost(): Promise<Figure[]> {
   const costs: number[] = []
-  for (const count of [100, 10_000, MANY]) {
-    const pods = createScriptedFeed<PodIdentity>()
-    const namespaces = createScriptedFeed<NamespaceRecord>()
-    const registry = createRegistry({ pods, namespaces, clock: systemClock })
-    registry.start()
-    const addresses = Array.from({ length: count }, (_, index) => typicalAddress(index))
-    pods.push({
-      kind: 'snapshot',
-      items: addresses.map((address, i) => aPod({ name: `p${i}`, addresses: [address] })),
-    })
-    namespaces.snapshot({ name: 'default', annotations: {} })
-    await registry.synced()
-    await new Promise((resolve) => setImmediate(resolve))
-    // Addresses arrive from a socket: not the strings that the index holds.
-    const asked = Array.from({ length: 1024 }, () => {
-      const address = addresses[Math.floor(Math.random() * count)] ?? ''
-      return parseIpAddress(Buffer.from(address).toString())
-    })
-    costs.push(timeOf(asked, (address) => registry.lookup(address).kind === 'found'))
-    await registry.close()
-  }
+  for (const count of [100, 10_000, MANY]) costs.push(await costOfLookup(count))
   const [few = 0, some = 0, many = 0] = costs
   return [
     { what: 'lookup at 100 pods', value: few, unit: 'ns' },
@@ -74,6 +58,78 @@ async function lookupCost(): Promise<Figure[]> {
       aim: { atMost: 8 },
     },
   ]
+}
+
+async function costOfLookup(count: number, attachments?: Attachments): Promise<number> {
+  const pods = createScriptedFeed<PodIdentity>()
+  const namespaces = createScriptedFeed<NamespaceRecord>()
+  const registry = createRegistry({
+    pods,
+    namespaces,
+    clock: systemClock,
+    ...(attachments && { attachments }),
+  })
+  registry.start()
+  const addresses = Array.from({ length: count }, (_, index) => typicalAddress(index))
+  pods.push({
+    kind: 'snapshot',
+    items: addresses.map((address, i) => aPod({ name: `p${i}`, addresses: [address] })),
+  })
+  namespaces.snapshot({ name: 'default', annotations: {} })
+  await registry.synced()
+  await new Promise((resolve) => setImmediate(resolve))
+  // Addresses arrive from a socket: not the strings that the index holds.
+  const asked = Array.from({ length: 1024 }, () => {
+    const address = addresses[Math.floor(Math.random() * count)] ?? ''
+    return parseIpAddress(Buffer.from(address).toString())
+  })
+  const cost = timeOf(asked, (address) => registry.lookup(address).kind === 'found')
+  await registry.close()
+  return cost
+}
+
+/** What the node's own word costs: on each lookup, when the tables are read again, and when a pod is bound. */
+async function evidenceCost(): Promise<Figure[]> {
+  const figures: Figure[] = []
+  for (const [by, bridge] of [
+    ['routes', false],
+    ['a bridge', true],
+  ] as const) {
+    const addresses = Array.from({ length: PODS_OF_A_NODE }, (_, index) => typicalAddress(index))
+    const node = createNodeDirectory({ bridge, addresses, clock: systemClock })
+    try {
+      const cost = await costOfLookup(PODS_OF_A_NODE, node.attachments)
+      figures.push({
+        what: `lookup at ${PODS_OF_A_NODE} pods, with the node’s evidence by ${by}`,
+        value: cost,
+        unit: 'ns',
+        aim: { atMost: 5000 },
+      })
+      const first = parseIpAddress(addresses[0] ?? '')
+      const fresh: number[] = []
+      for (let round = 0; round < 20; round += 1) {
+        await systemClock.sleep(101)
+        fresh.push(microsecondsOf(() => node.attachments.interfaceOf(first)))
+      }
+      figures.push({ what: `reading the tables of ${by} again`, value: median(fresh), unit: 'µs' })
+      if (bridge) continue
+      const looks = Array.from({ length: 50 }, () => microsecondsOf(() => node.attachments.interfaces()))
+      figures.push({
+        what: `a look at all interfaces of ${PODS_OF_A_NODE} pods`,
+        value: median(looks),
+        unit: 'µs',
+      })
+    } finally {
+      node.close()
+    }
+  }
+  return figures
+}
+
+function microsecondsOf(work: () => unknown): number {
+  const startedAt = process.hrtime.bigint()
+  if (work() === undefined) throw new Error('the node told nothing')
+  return Number(process.hrtime.bigint() - startedAt) / 1000
 }
 
 /** Nanoseconds for one call: the best of many short rounds, because other work on the machine only ever adds. */

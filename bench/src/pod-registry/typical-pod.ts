@@ -35,7 +35,13 @@ const spec = {
   restartPolicy: 'Always',
 }
 
-const conditions = ['Initialized', 'Ready', 'ContainersReady', 'PodScheduled'].map((type) => ({
+const conditions = [
+  'PodReadyToStartContainers',
+  'Initialized',
+  'Ready',
+  'ContainersReady',
+  'PodScheduled',
+].map((type) => ({
   type,
   status: 'True',
   lastTransitionTime: '2026-01-01T00:00:00Z',
