@@ -105,7 +105,14 @@ describe('an address that moves while the watch is open and says nothing', () =>
 
   test('is unknown where the API server knows of nobody, and is asked about again', async () => {
     let pods: readonly PodIdentity[] = []
-    const { move, ask, pods: feed, settle, clock, close } = await moved({
+    const {
+      move,
+      ask,
+      pods: feed,
+      settle,
+      clock,
+      close,
+    } = await moved({
       direct: () => ({ pods, version: '120' }),
     })
     feed.push({ kind: 'snapshot', items: [old], version: '100' })
@@ -132,7 +139,16 @@ describe('an address that moves while the watch is open and says nothing', () =>
   test('moves on to a third pod: nor is the second’s direct answer good for it', async () => {
     const third = aPod({ name: 'third', addresses: [X] })
     let pods = [fresh]
-    const { move, node, ask, who, pods: feed, settle, clock, close } = await moved({
+    const {
+      move,
+      node,
+      ask,
+      who,
+      pods: feed,
+      settle,
+      clock,
+      close,
+    } = await moved({
       direct: () => ({ pods, version: '120' }),
     })
     feed.push({ kind: 'snapshot', items: [old], version: '100' })

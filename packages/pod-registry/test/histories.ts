@@ -87,15 +87,19 @@ const quietSteps = fc.array(
 /** Plays so many random histories; a failure names the seed and the shortest history that shows it. */
 export async function playHistories(numRuns: number, seed: number, options: HistoryOptions): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(options.evidence ? fc.oneof(steps, quietSteps) : steps, fc.integer(), async (history, random) => {
-      const world = await beginHistory(random, options)
-      try {
-        for (const step of history) await world.apply(step)
-        await world.quiesce()
-      } finally {
-        await world.close()
-      }
-    }),
+    fc.asyncProperty(
+      options.evidence ? fc.oneof(steps, quietSteps) : steps,
+      fc.integer(),
+      async (history, random) => {
+        const world = await beginHistory(random, options)
+        try {
+          for (const step of history) await world.apply(step)
+          await world.quiesce()
+        } finally {
+          await world.close()
+        }
+      },
+    ),
     { numRuns, seed },
   )
 }

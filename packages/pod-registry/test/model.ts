@@ -276,7 +276,8 @@ export async function beginHistory(seed: number, options: HistoryOptions): Promi
     const holder = node.holderOf(address)
     if (holder === undefined || holder.uid === uid) return
     const learnedAt = learned.get(uid) ?? learnedDirectly.get(address)?.made ?? 0
-    if (learnedAt < holder.made) throw new Error(`${address} was answered as ${uid}, and ${holder.uid} is there`)
+    if (learnedAt < holder.made)
+      throw new Error(`${address} was answered as ${uid}, and ${holder.uid} is there`)
   }
 
   /** At rest the registry says exactly what the model says. */
@@ -326,7 +327,10 @@ function perform(step: Performed, server: FakeApiServer, node: ModelNode, now: n
       if (holdsAddress(pod) && !node.has(uidOf(pod))) return
       node.detach(uidOf(pod))
       if (holdsAddress(pod)) node.attach(uidOf(pod), addressOf(step.address))
-      return change(server, node, pod, (status) => ({ ...status, ...statusAt(addressOf(step.address), now, isTimed(step.name)) }))
+      return change(server, node, pod, (status) => ({
+        ...status,
+        ...statusAt(addressOf(step.address), now, isTimed(step.name)),
+      }))
     }
     case 'resandbox': {
       const pod = podNamed(server, step.name)
@@ -334,7 +338,10 @@ function perform(step: Performed, server: FakeApiServer, node: ModelNode, now: n
       if (pod === undefined || address === undefined || !node.has(uidOf(pod))) return
       node.detach(uidOf(pod))
       node.attach(uidOf(pod), address)
-      return change(server, node, pod, (status) => ({ ...status, ...statusAt(address, now, isTimed(step.name)) }))
+      return change(server, node, pod, (status) => ({
+        ...status,
+        ...statusAt(address, now, isTimed(step.name)),
+      }))
     }
     case 'finish': {
       const pod = podNamed(server, step.name)
@@ -439,11 +446,13 @@ const isTimed = (name: number): boolean => name > 0
 const statusAt = (podIP: string, now: number, isTimed: boolean) => ({
   podIP,
   podIPs: [{ ip: podIP }],
-  conditions: !isTimed ? [] : [
-    {
-      type: 'PodReadyToStartContainers',
-      status: 'True',
-      lastTransitionTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
-    },
-  ],
+  conditions: !isTimed
+    ? []
+    : [
+        {
+          type: 'PodReadyToStartContainers',
+          status: 'True',
+          lastTransitionTime: `${new Date(now).toISOString().slice(0, 19)}Z`,
+        },
+      ],
 })

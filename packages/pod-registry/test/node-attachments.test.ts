@@ -1,6 +1,6 @@
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
-import { createFakeAttachments } from '../src/testing.ts'
 import { afterEach, describe, expect, test } from 'vitest'
+import { createFakeAttachments } from '../src/testing.ts'
 import { attachmentsContract } from './attachments.contract.ts'
 import { ip } from './following.ts'
 import { createNodeDirectory, entry, neighbour, route } from './node-directory.ts'
@@ -16,7 +16,9 @@ attachmentsContract('fake', () => {
   }
 })
 attachmentsContract('files of a node with routes to pods', () => createNodeDirectory())
-attachmentsContract('files of a node with a bridge', () => createNodeDirectory({ bridge: true }), { ipv6: false })
+attachmentsContract('files of a node with a bridge', () => createNodeDirectory({ bridge: true }), {
+  ipv6: false,
+})
 
 describe('the tables of a node', () => {
   let node: ReturnType<typeof createNodeDirectory>
@@ -63,10 +65,12 @@ describe('the tables of a node', () => {
     node = createNodeDirectory()
     node.attach('vetha', 'fd00:9::7')
     const zero = '0'.repeat(32)
-    const line = (flags: string, address: string) => `${address} 80 ${zero} 00 ${zero} 00000000 00000001 00000000 ${flags} eth0\n`
+    const line = (flags: string, address: string) =>
+      `${address} 80 ${zero} 00 ${zero} 00000000 00000001 00000000 ${flags} eth0\n`
     writeFileSync(
       `${node.procNet}/ipv6_route`,
-      line('80200001', 'fd000009000000000000000000000008') + line('00100001', 'fd000009000000000000000000000009'),
+      line('80200001', 'fd000009000000000000000000000008') +
+        line('00100001', 'fd000009000000000000000000000009'),
     )
     expect([at('fd00:9::8'), at('fd00:9::9')]).toEqual([undefined, undefined])
   })
@@ -100,9 +104,12 @@ describe('the tables of a node', () => {
     expect(node.attachments.interfaces()).toBeUndefined()
   })
 
-  test.skipIf(process.getuid?.() === 0)('one interface that may not be read makes the count worthless', () => {
-    node = createNodeDirectory()
-    chmodSync(`${node.sysNet}/eth0/ifindex`, 0)
-    expect(node.attachments.interfaces()).toBeUndefined()
-  })
+  test.skipIf(process.getuid?.() === 0)(
+    'one interface that may not be read makes the count worthless',
+    () => {
+      node = createNodeDirectory()
+      chmodSync(`${node.sysNet}/eth0/ifindex`, 0)
+      expect(node.attachments.interfaces()).toBeUndefined()
+    },
+  )
 })

@@ -20,8 +20,8 @@ import type { FakeApiServer } from '@kube2iam-ts/pod-registry/testing'
 import { Registry } from 'prom-client'
 import type { AgentConfiguration } from './agent-settings.ts'
 import { createKillableClock } from './killable-clock.ts'
-import { createSimulatedInterfaces } from './simulated-interfaces.ts'
 import type { SimulatedInstance } from './simulated-instance.ts'
+import { createSimulatedInterfaces } from './simulated-interfaces.ts'
 import type { SimulatedSts } from './simulated-sts.ts'
 
 export interface SimulatedNodeOptions {

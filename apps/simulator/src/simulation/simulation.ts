@@ -8,7 +8,15 @@ import { createFakeApiServer } from '@kube2iam-ts/pod-registry/testing'
 import { createPolicy } from '@kube2iam-ts/role-policy'
 import { createStsJudge } from '../aws/sts-judgement.ts'
 import type { KubeObject } from '../cluster/objects.ts'
-import { DEFAULT_NODE, digList, digText, keyOf, namespaceObject, nodeNameOf, nodeObject } from '../cluster/objects.ts'
+import {
+  DEFAULT_NODE,
+  digList,
+  digText,
+  keyOf,
+  namespaceObject,
+  nodeNameOf,
+  nodeObject,
+} from '../cluster/objects.ts'
 import type { TimelineEntry, Violation } from '../output/run-result.ts'
 import type { Scenario } from '../scenario/load.ts'
 import { inOrder } from '../world/embedded-world.ts'

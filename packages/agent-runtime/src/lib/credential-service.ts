@@ -244,7 +244,8 @@ export function createCredentialService(options: CredentialServiceOptions): Cred
       const here = registry.lookup(address)
       // Of an address in doubt it is known whose it hardly is: that pod's token may have been stolen. Any other pod's is
       // proof enough, and nobody is waited for.
-      const isThisInDoubt = (who: Lookup): boolean => who.kind === 'in-doubt' && who.pod.uid === lookup.pod.uid
+      const isThisInDoubt = (who: Lookup): boolean =>
+        who.kind === 'in-doubt' && who.pod.uid === lookup.pod.uid
       const isSure = here.kind === 'found' ? !registry.isInDoubt(address) : !isThisInDoubt(here)
       const holder = isSure ? here : await known(address, patience)
       if (holder.kind === 'in-doubt' && isThisInDoubt(holder)) return refusedLookup(holder)

@@ -33,7 +33,11 @@ export function routeOf(table: string, address: IpAddress): Route | undefined {
       metric: Number(metric),
       flags: Number.parseInt(flags ?? '', 16),
     }
-    if (best === undefined || found.bits > best.bits || (found.bits === best.bits && found.metric < best.metric))
+    if (
+      best === undefined ||
+      found.bits > best.bits ||
+      (found.bits === best.bits && found.metric < best.metric)
+    )
       best = found
   }
   if (best === undefined || (best.flags & RTF_GATEWAY) !== 0) return undefined

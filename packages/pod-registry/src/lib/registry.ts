@@ -58,7 +58,12 @@ const QUIET_MS = 5000
 /** Makes a registry; nothing happens before `start`. */
 export function createRegistry(options: RegistryOptions): PodRegistry {
   const { clock, report = ignoreReports, settings = {} } = options
-  const { maxStalenessMs = 300_000, maxWaitersPerAddress = 64, maxWaiters = 1024, confirmWhenBehind = true } = settings
+  const {
+    maxStalenessMs = 300_000,
+    maxWaitersPerAddress = 64,
+    maxWaiters = 1024,
+    confirmWhenBehind = true,
+  } = settings
   const stopped = new AbortController()
   const index = createPodIndex()
   const namespaces = createRecordStore<NamespaceRecord>(({ name }) => name)

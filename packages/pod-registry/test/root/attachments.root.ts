@@ -32,7 +32,9 @@ function add(purpose: string): string {
 type Kind = 'bridge' | 'ptp'
 
 /** The adapter is asked in a process of its own inside the node, as an agent with `hostNetwork` is. */
-function createNode(kind: Kind): AttachmentsWorld & { say(pod: string): void; namespaceOf(pod: string): string } {
+function createNode(
+  kind: Kind,
+): AttachmentsWorld & { say(pod: string): void; namespaceOf(pod: string): string } {
   const node = add('node')
   const pods = new Map<string, { namespace: string; addresses: readonly string[] }>()
   const inNode = (...args: string[]): string => ip('-n', node, ...args)
@@ -69,7 +71,16 @@ function createNode(kind: Kind): AttachmentsWorld & { say(pod: string): void; na
       inNode('link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace)
       for (const of of addresses) {
         const prefix = of.includes(':') ? 128 : kind === 'bridge' ? 24 : 32
-        ip('-n', namespace, 'address', 'add', `${of}/${prefix}`, 'dev', 'eth0', ...(prefix === 128 ? ['nodad'] : []))
+        ip(
+          '-n',
+          namespace,
+          'address',
+          'add',
+          `${of}/${prefix}`,
+          'dev',
+          'eth0',
+          ...(prefix === 128 ? ['nodad'] : []),
+        )
       }
       ip('-n', namespace, 'link', 'set', 'eth0', 'up')
       inNode('link', 'set', name, ...(kind === 'bridge' ? ['master', 'cni0'] : []), 'up')
@@ -77,7 +88,8 @@ function createNode(kind: Kind): AttachmentsWorld & { say(pod: string): void; na
         for (const of of addresses)
           inNode(...(of.includes(':') ? ['-6'] : []), 'route', 'replace', of, 'dev', name, 'scope', 'link')
       } else if (addresses.length > 0) say(name)
-      const index = (JSON.parse(inNode('-j', 'link', 'show', 'dev', name)) as { ifindex: number }[])[0]?.ifindex
+      const index = (JSON.parse(inNode('-j', 'link', 'show', 'dev', name)) as { ifindex: number }[])[0]
+        ?.ifindex
       return `${name}#${index}`
     },
     detach(name) {
