@@ -8,7 +8,7 @@ import { type FollowingOptions, ip, nameOf, startSynced } from './following.ts'
 const X = '10.0.0.7'
 const old = aPod({ name: 'old', addresses: [X] })
 const fresh = aPod({ name: 'fresh', addresses: [X] })
-const at = (iso: string): number => Date.parse(`2026-01-01T${iso}Z`)
+const at = (iso: string): number => Date.parse(`2026-01-01T${iso}Z`) / 1000
 
 /** `old` is at the address by its own interface; then the address moves and nobody tells. */
 async function moved(
@@ -192,17 +192,17 @@ describe('an address that moves while the watch is open and says nothing', () =>
 })
 
 describe('a pod whose sandbox was made anew under the same address', () => {
-  const before = { ...old, sandboxAt: at('00:00:00') }
+  const before = { ...old, sandboxSeconds: at('00:00:00') }
 
   test('has its address again when the kubelet says that the sandbox is as new as the interface', async () => {
     const { move, ask, waitFor, pods, settle, events, close } = await moved({
-      pod: { ...before, sandboxAt: at('00:00:00') },
+      pod: { ...before, sandboxSeconds: at('00:00:00') },
       direct: () => ({ pods: [before] }),
     })
     move()
     expect(await ask()).toBe('in-doubt')
     const waiting = waitFor(X, 900)
-    pods.upsert({ ...old, sandboxAt: at('00:00:02') })
+    pods.upsert({ ...old, sandboxSeconds: at('00:00:02') })
     await settle()
     expect(nameOf(await waiting)).toBe('old')
     expect(events).toContainEqual(
@@ -287,7 +287,7 @@ describe('news that come late', () => {
     await settle()
     await clock.advance(5000)
     node.attach('veth-new', ip(X))
-    pods.upsert({ ...old, sandboxAt: at('00:00:02') })
+    pods.upsert({ ...old, sandboxSeconds: at('00:00:02') })
     await settle()
     expect(who(X)).toBe('in-doubt')
     await close()
@@ -302,7 +302,7 @@ describe('news that come late', () => {
     await settle()
     node.attach('veth-new', ip(X))
     // Cut to the second: the sandbox is not known to be older than the last look.
-    pods.upsert({ ...old, sandboxAt: at('00:00:10') })
+    pods.upsert({ ...old, sandboxSeconds: at('00:00:10') })
     await settle()
     expect(who(X)).toBe('old')
     await close()
@@ -317,7 +317,7 @@ describe('news that come late', () => {
     await settle()
     clock.jump(-30_000)
     node.attach('veth-new', ip(X))
-    pods.upsert({ ...old, sandboxAt: at('00:00:30') })
+    pods.upsert({ ...old, sandboxSeconds: at('00:00:30') })
     await settle()
     expect(who(X)).toBe('old')
     await close()

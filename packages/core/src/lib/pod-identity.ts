@@ -17,11 +17,11 @@ export interface PodIdentity {
   /** `metadata.deletionTimestamp`: the pod is terminating, and still has its address until it is gone. */
   readonly deletedAt: Date | undefined
   /**
-   * Since when its sandbox has its network, as the kubelet tells (`PodReadyToStartContainers`), in milliseconds since the
-   * epoch and cut to the second; `undefined` while it has none, or where the kubelet is older than 1.29. A number, as
-   * there is one for each pod.
+   * Since when its sandbox has its network, as the kubelet tells (`PodReadyToStartContainers`), in whole seconds since the
+   * epoch, as Kubernetes writes times: small enough to cost no object for each pod. `undefined` while it has none, or
+   * where the kubelet is older than 1.29.
    */
-  readonly sandboxAt?: number | undefined
+  readonly sandboxSeconds?: number | undefined
   /** Only the annotations that settings name. */
   readonly annotations: Readonly<Record<string, string>>
 }

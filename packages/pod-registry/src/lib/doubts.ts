@@ -68,7 +68,7 @@ export function createDoubts({ attachments, clock, report }: DoubtsOptions): Dou
       // What was in doubt stays so while the node is at a loss: nothing has spoken for the pod.
       return known === undefined || known.isBelieved ? NONE : { kind: 'against', interface: known.interface }
     }
-    if (isOlder(sighting, mark, pod.sandboxAt)) {
+    if (isOlder(sighting, mark, pod.sandboxSeconds)) {
       if (known !== undefined) end(address, known, 'interface')
       return FOR
     }
@@ -120,8 +120,9 @@ export function createDoubts({ attachments, clock, report }: DoubtsOptions): Dou
 }
 
 /** Whether the interface may have been there before the pod could be known to be behind it. */
-function isOlder({ order, absentAt }: Sighting, mark: number, sandboxAt: number | undefined): boolean {
-  if (absentAt !== undefined && sandboxAt !== undefined) {
+function isOlder({ order, absentAt }: Sighting, mark: number, sandboxSeconds: number | undefined): boolean {
+  if (absentAt !== undefined && sandboxSeconds !== undefined) {
+    const sandboxAt = sandboxSeconds * SECOND_MS
     // The sandbox had its network at a time when this interface was not there: however late the news of it came.
     if (absentAt >= sandboxAt + SECOND_MS) return false
     // The sandbox is as new as the interface: it was made anew since the address was bound.

@@ -49,14 +49,14 @@ test('a pod that was just created has neither address nor node', () => {
 
 test('since when the sandbox has its network is kept while it has one', () => {
   const since = (...conditions: object[]): number | undefined =>
-    podReducer([])({ ...whole, status: { ...whole.status, conditions } })?.sandboxAt
+    podReducer([])({ ...whole, status: { ...whole.status, conditions } })?.sandboxSeconds
   const ready = {
     type: 'PodReadyToStartContainers',
     status: 'True',
     lastTransitionTime: '2026-01-02T03:04:07Z',
   }
   expect(since({ type: 'Ready', status: 'True', lastTransitionTime: '2026-01-02T03:04:09Z' }, ready)).toBe(
-    Date.parse('2026-01-02T03:04:07Z'),
+    Date.parse('2026-01-02T03:04:07Z') / 1000,
   )
   for (const none of [
     { ...ready, status: 'False' },

@@ -39,7 +39,7 @@ export function podReducer(annotationKeys: readonly string[]): Reduce<PodIdentit
       phase: phase !== undefined && PHASES.has(phase) ? (phase as PodPhase) : 'Unknown',
       createdAt: new Date(metadata.creationTimestamp ?? 0),
       deletedAt: metadata.deletionTimestamp === undefined ? undefined : new Date(metadata.deletionTimestamp),
-      sandboxAt: sandboxAtOf(status),
+      sandboxSeconds: sandboxSecondsOf(status),
       annotations: pick(metadata.annotations, annotationKeys, LONGEST_VALUE),
     }
   }
@@ -105,11 +105,11 @@ function addressesOf(status: PodJson['status']): IpAddress[] {
 }
 
 /** Container starts would not do: a container that crashes starts anew in the same sandbox, with the same network. */
-function sandboxAtOf(status: PodJson['status']): number | undefined {
+function sandboxSecondsOf(status: PodJson['status']): number | undefined {
   const ready = status?.conditions?.find(({ type }) => type === 'PodReadyToStartContainers')
   if (ready?.status !== 'True') return undefined
   const at = Date.parse(ready.lastTransitionTime ?? '')
-  return Number.isNaN(at) ? undefined : at
+  return Number.isNaN(at) ? undefined : Math.floor(at / 1000)
 }
 
 function pick(

@@ -267,7 +267,7 @@ function samePod(a: PodIdentity, b: PodIdentity): boolean {
     a.serviceAccount === b.serviceAccount &&
     a.node === b.node &&
     a.deletedAt?.getTime() === b.deletedAt?.getTime() &&
-    a.sandboxAt === b.sandboxAt &&
+    a.sandboxSeconds === b.sandboxSeconds &&
     a.addresses.join() === b.addresses.join() &&
     sameAnnotations(a.annotations, b.annotations)
   )
