@@ -6,7 +6,7 @@ import { parseIpAddress } from '@kube2iam-ts/core'
 import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { createRegistry } from '../src/index.ts'
 import { createAddressConfirmation, createNamespaceFeed, createPodFeed } from '../src/kubernetes.ts'
-import { createFakeApiServer } from '../src/testing.ts'
+import { createFakeApiServer, createFakeAttachments } from '../src/testing.ts'
 
 const HOURS = Number(process.argv[2] ?? 1)
 const PODS = 110
@@ -14,11 +14,13 @@ const random = createSeededRandom(Number(process.env['KUBE2IAM_SEED'] ?? 7))
 const clock = createFakeClock(undefined, { settle: 'instant' })
 const server = createFakeApiServer({ clock, historyLimit: 200, requestLimit: 100 })
 const connection = server.connection()
+const node = createFakeAttachments()
 const common = { connection, clock, random, annotationKeys: ['role'] }
 const registry = createRegistry({
   pods: createPodFeed({ ...common, node: 'node-1' }),
   namespaces: createNamespaceFeed(common),
   confirm: createAddressConfirmation({ connection, annotationKeys: ['role'], node: 'node-1' }),
+  attachments: node,
   clock,
   report: ({ kind }) => {
     if (kind === 'feed-relisted') relists += 1
@@ -36,6 +38,7 @@ function create(): void {
   const name = `pod-${born}`
   const podIP = address()
   names.push(name)
+  node.attach(name, parseIpAddress(podIP))
   server.apply({
     kind: 'Pod',
     metadata: { name, namespace: 'default', annotations: { role: `role-${born % 20}` } },
@@ -51,11 +54,13 @@ function step(): void {
   const chance = random()
   if (chance < 0.5 || pod === undefined) {
     names.splice(names.indexOf(name), 1)
+    node.detach(name)
     if (pod !== undefined) server.delete('Pod', 'default', name)
     create()
-  } else if (chance < 0.8)
+  } else if (chance < 0.8) {
+    node.detach(name)
     server.apply({ ...pod, status: { ...(pod['status'] as object), phase: 'Succeeded' } })
-  else server.apply({ ...pod, metadata: { ...pod.metadata, annotations: { role: `role-${pick(20)}` } } })
+  } else server.apply({ ...pod, metadata: { ...pod.metadata, annotations: { role: `role-${pick(20)}` } } })
 }
 
 function ask(): void {

@@ -12,9 +12,13 @@ const at = (iso: string): number => Date.parse(`2026-01-01T${iso}Z`) / 1000
 
 /** `old` is at the address by its own interface; then the address moves and nobody tells. */
 async function moved(
-  options: FollowingOptions & { direct?: () => DirectAnswer | Error; pod?: PodIdentity } = {},
+  options: FollowingOptions & {
+    direct?: () => DirectAnswer | Error
+    pod?: PodIdentity
+    version?: string
+  } = {},
 ) {
-  const { direct, pod = old, ...more } = options
+  const { direct, pod = old, version, ...more } = options
   const node = createFakeAttachments()
   node.attach('eth0')
   node.attach('veth-old', ip(X))
@@ -31,6 +35,8 @@ async function moved(
     }),
     ...more,
   })
+  if (version !== undefined) following.pods.push({ kind: 'snapshot', items: [pod], version })
+  await following.settle()
   expect(following.who(X)).toBe('old')
   await following.clock.advance(3000)
   const move = (): void => {
@@ -123,6 +129,34 @@ describe('an address that moves while the watch is open and says nothing', () =>
     await clock.advance(100)
     expect(await ask()).toBe('fresh')
     await close()
+  })
+
+  test('is two pods’ while the API server says so, and is asked about again though nothing else would be', async () => {
+    let pods = [old, fresh]
+    const { move, ask, clock, close } = await moved({
+      direct: () => ({ pods, version: '120' }),
+      settings: { confirmWhenBehind: false },
+      version: '100',
+    })
+    move()
+    expect(await ask()).toBe('ambiguous')
+    pods = [fresh]
+    await clock.advance(1000)
+    expect(await ask()).toBe('fresh')
+    await close()
+  })
+
+  test('is asked about again each second for who waits so long', async () => {
+    let pods = [old]
+    const { move, waitFor, asked, clock, close } = await moved({ direct: () => ({ pods }) })
+    move()
+    const answer = waitFor(X, 5000)
+    await clock.advance(1500)
+    pods = [fresh]
+    await clock.advance(500)
+    expect([nameOf(await answer), asked()]).toEqual(['fresh', 3])
+    await close()
+    expect(clock.pending).toBe(0)
   })
 
   test('wakes who waits, when the watch speaks again', async () => {

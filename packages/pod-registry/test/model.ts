@@ -57,7 +57,7 @@ export interface History {
 
 export interface HistoryOptions {
   /** Whether the API server is asked about single addresses. */
-  readonly confirm: boolean
+  readonly confirm: boolean | 'where the node contradicts'
   /** Whether the registry sees the node's interfaces: then nobody is answered as who is not behind the address. */
   readonly evidence: boolean
 }
@@ -148,7 +148,7 @@ export async function beginHistory(seed: number, options: HistoryOptions): Promi
       },
     ),
     namespaces: createNamespaceFeed(common),
-    ...(options.confirm && {
+    ...(options.confirm !== false && {
       confirm: async (address, signal) => {
         const before = omissions
         const { made } = node
@@ -161,6 +161,7 @@ export async function beginHistory(seed: number, options: HistoryOptions): Promi
         return answer
       },
     }),
+    settings: { confirmWhenBehind: options.confirm === true },
     ...(options.evidence && { attachments: node.attachments }),
     clock,
   })
@@ -227,7 +228,7 @@ export async function beginHistory(seed: number, options: HistoryOptions): Promi
       judge(address, lookup)
       if (isQuiet) settled(address, lookup)
     }
-    if (!options.confirm) return
+    if (options.confirm === false) return
     for (const address of ALL) {
       const deadline = clock.monotonic() + 1
       const signal = new AbortController().signal
@@ -288,7 +289,7 @@ export async function beginHistory(seed: number, options: HistoryOptions): Promi
     const expected = holders.length === 0 ? nobody : holders.length === 1 ? holders[0] : 'ambiguous'
     const actual = lookup.kind === 'found' ? lookup.pod.uid : lookup.kind
     // Without the API server's word a new sandbox is believed only where its time says so.
-    if (options.evidence && !options.confirm && actual === 'in-doubt') return
+    if (options.evidence && options.confirm === false && actual === 'in-doubt') return
     if (actual !== expected) throw new Error(`at rest ${address} is ${actual}, and should be ${expected}`)
   }
 }

@@ -1,4 +1,5 @@
 import {
+  type Cancel,
   type Clock,
   type IpAddress,
   ignoreReports,
@@ -9,16 +10,16 @@ import {
 } from '@kube2iam-ts/core'
 import type { Attachments } from './attachments.ts'
 import { type ConfirmAddress, createConfirmations } from './confirmations.ts'
-import { createDoubts, type Testimony } from './doubts.ts'
+import { createDoubts } from './doubts.ts'
+import { createExaminer } from './examiner.ts'
 import type { Feed, FeedEvent } from './feed.ts'
 import { createFeedProgress, type FeedProgress } from './feed-progress.ts'
 import type { Lookup } from './lookup.ts'
 import { createPendingLookups } from './pending-lookups.ts'
-import { type Binding, createPodIndex, type IndexUpdate, type Moment } from './pod-index.ts'
+import { createPodIndex, type IndexUpdate, type Moment } from './pod-index.ts'
 import type { PodRegistry, WaitForOptions } from './pod-registry.ts'
 import { createRecordStore } from './record-store.ts'
 import type { RegistryChange, RegistryEvent } from './registry-events.ts'
-import { olderThan } from './resource-version.ts'
 import { untilAborted } from './until-aborted.ts'
 
 export interface RegistrySettings {
@@ -49,11 +50,8 @@ export interface RegistryOptions {
   settings?: RegistrySettings
 }
 
-/**
- * Where nothing but the watch tells of an address, silence for so long may be that of a watch that is stuck. Pods' events
- * come at any time, bookmarks about once a minute.
- */
-const QUIET_MS = 5000
+/** How long after a question the same is asked again for who still waits; never sooner. */
+const ASK_AGAIN_MS = 1000
 
 /** Makes a registry; nothing happens before `start`. */
 export function createRegistry(options: RegistryOptions): PodRegistry {
@@ -87,6 +85,23 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       signal: stopped.signal,
       ...(doubts && { mark: doubts.look, onAnswer: doubts.answered }),
     })
+  const examine = createExaminer({
+    index,
+    progress: podsProgress,
+    confirmations,
+    confirmWhenBehind,
+    doubts,
+    clock,
+    found: (pod, boundAt) => ({
+      kind: 'found',
+      pod,
+      boundAt,
+      namespace: namespaces.get(pod.namespace),
+      serviceAccount:
+        options.serviceAccounts &&
+        serviceAccounts.get(accountKey({ namespace: pod.namespace, name: pod.serviceAccount })),
+    }),
+  })
 
   const registry: PodRegistry = {
     start(signal) {
@@ -148,83 +163,6 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
   }
   return registry
 
-  /** Who the address is, and whether there is reason to ask the API server about it. */
-  function examine(address: IpAddress): Examined {
-    const claims = index.claims(address)
-    const [claim, rival] = claims
-    let testimony = claim !== undefined && rival === undefined ? testify(address, claim) : SILENCE
-    const isContradicted = testimony.kind === 'against'
-    const isQuiet = claim !== undefined && testimony.kind === 'none' && podsProgress.ageMs() > QUIET_MS
-    const direct = directAnswer(address, isContradicted || rival !== undefined || isQuiet)
-    const [pod, other] = direct ?? claims.map((binding) => binding.pod)
-    if (pod !== undefined && other !== undefined) {
-      const pods = direct ?? claims.map((binding) => binding.pod)
-      return { answer: { kind: 'ambiguous', pods }, isDoubtful: confirmWhenBehind }
-    }
-    const isDoubtful = confirmWhenBehind && podsProgress.isBehind()
-    if (pod !== undefined) {
-      if (direct === undefined && podsProgress.isBehind() && isOverdue(pod)) {
-        return { answer: { kind: 'stale' }, isDoubtful: isDoubtful || isContradicted }
-      }
-      const binding = claims.find((known) => known.pod.uid === pod.uid) ?? directBinding(address, pod)
-      if (binding !== claim || rival !== undefined) testimony = testify(address, { pod, mark: binding.mark })
-      if (testimony.kind === 'against') {
-        return { answer: { kind: 'in-doubt', pod, interface: testimony.interface }, isDoubtful: true }
-      }
-      const isOnlyWatch = confirmWhenBehind && isQuiet && testimony.kind === 'none'
-      return { answer: found(pod, binding.boundAt), isDoubtful: isDoubtful || isOnlyWatch }
-    }
-    if (index.isNode(address)) return { answer: { kind: 'node' }, isDoubtful: false }
-    const kind = direct !== undefined ? 'unknown' : nobody()
-    return { answer: { kind }, isDoubtful: isDoubtful || isContradicted }
-  }
-
-  function testify(address: IpAddress, binding: Pick<Binding, 'pod' | 'mark'>): Testimony {
-    return doubts === undefined ? SILENCE : doubts.testimony(address, binding)
-  }
-
-  function nobody(): 'not-synced' | 'stale' | 'unknown' {
-    if (!podsProgress.isSynced()) return 'not-synced'
-    return podsProgress.isStale() ? 'stale' : 'unknown'
-  }
-
-  /** A pod of which only the API server's direct answer tells: bound since answers name it. */
-  function directBinding(address: IpAddress, pod: PodIdentity): Binding {
-    const latest = confirmations?.latest(address)
-    return { pod, boundAt: latest?.since ?? clock.now(), mark: latest?.mark ?? 0 }
-  }
-
-  /** Whether the kubelet has ended it by now, where the node is well: its address may be another pod's. */
-  function isOverdue({ deletedAt }: PodIdentity): boolean {
-    return deletedAt !== undefined && deletedAt.getTime() <= clock.now()
-  }
-
-  function found(pod: PodIdentity, boundAt: number): Lookup {
-    return {
-      kind: 'found',
-      pod,
-      boundAt,
-      namespace: namespaces.get(pod.namespace),
-      serviceAccount:
-        options.serviceAccounts &&
-        serviceAccounts.get(accountKey({ namespace: pod.namespace, name: pod.serviceAccount })),
-    }
-  }
-
-  /**
-   * What the API server itself said about the address, where that is newer than what the watch has told so far. With
-   * versions that is certain; without, it holds for a second, and only where the index is in doubt.
-   */
-  function directAnswer(address: IpAddress, isInQuestion: boolean): readonly PodIdentity[] | undefined {
-    const latest = confirmations?.latest(address)
-    if (latest === undefined) return undefined
-    const reached = podsProgress.version
-    if (latest.version !== undefined && reached !== undefined) {
-      return olderThan(reached, latest.version) ? latest.pods : undefined
-    }
-    return latest.ageMs < 1000 && (isInQuestion || podsProgress.isBehind()) ? latest.pods : undefined
-  }
-
   /** Whether waiting could not make the answer better. */
   function isSettled(answer: Lookup): boolean {
     if (answer.kind === 'node') return true
@@ -246,10 +184,27 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
       return isSettled(now) ? now : undefined
     }
     if (isSettled(first) && confirmations?.isAsking(address) !== true) return first
-    const given = await pending.wait(address, { deadline, signal, answer, last: lookup })
+    const stopAsking = askAgain(address)
+    const given = await pending
+      .wait(address, { deadline, signal, answer, last: lookup })
+      .finally(() => stopAsking())
     if (given.kind === 'overloaded') report({ kind: 'lookup-overloaded', address, waiting: pending.size })
     else report({ kind: 'lookup-waited', outcome: given.kind, waitedMs: clock.monotonic() - startedAt })
     return given
+  }
+
+  /** Asks once more each second, as long as somebody waits and there is reason to. */
+  function askAgain(address: IpAddress): Cancel {
+    if (confirmations === undefined) return () => {}
+    let cancel: Cancel = () => {}
+    const later = (): void => {
+      cancel = clock.after(ASK_AGAIN_MS, () => {
+        if (examine(address).isDoubtful) confirmations.ask(address, () => pending.wake(address))
+        later()
+      })
+    }
+    later()
+    return () => cancel()
   }
 
   async function follow<Item>(
@@ -337,13 +292,6 @@ export function createRegistry(options: RegistryOptions): PodRegistry {
     for (const listener of listeners) listener(change)
   }
 }
-
-interface Examined {
-  readonly answer: Lookup
-  readonly isDoubtful: boolean
-}
-
-const SILENCE: Testimony = Object.freeze({ kind: 'none' })
 
 const accountKey = ({ namespace, name }: { namespace: string; name: string }): string =>
   `${namespace}/${name}`
