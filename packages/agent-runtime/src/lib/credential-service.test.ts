@@ -59,6 +59,7 @@ function setUp(first: PodIdentity) {
     changes,
     events,
     ask: () => service.credentialsFor(ADDRESS, 'web', patience),
+    caller: () => service.callerAt(ADDRESS),
     hold: (next: PodIdentity | undefined) => {
       pod = next
     },
@@ -140,4 +141,11 @@ test('what the namespace withdraws while STS is asked is not answered, whoever e
     it.setNamespace(aNamespace({ annotations: { 'iam.amazonaws.com/allowed-roles': '[]' } })),
   )
   expect(await it.ask()).toMatchObject({ kind: 'refused', code: 'namespace-denied' })
+})
+
+test('the emulator is told since when the pod has its network, in milliseconds as the other times', () => {
+  expect(setUp({ ...web, sandboxSeconds: 1_767_225_600 }).caller()).toMatchObject({
+    caller: { sandboxAt: Date.parse('2026-01-01T00:00:00Z') },
+  })
+  expect(setUp(web).caller()).toMatchObject({ caller: { sandboxAt: undefined } })
 })

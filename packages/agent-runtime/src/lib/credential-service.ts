@@ -286,5 +286,5 @@ const callerOf = ({ pod, boundAt }: Found): Caller => ({
   name: pod.name,
   createdAt: pod.createdAt.getTime(),
   boundAt,
-  sandboxAt: pod.sandboxAt,
+  sandboxAt: pod.sandboxSeconds === undefined ? undefined : pod.sandboxSeconds * 1_000,
 })
