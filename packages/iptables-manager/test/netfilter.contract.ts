@@ -66,9 +66,12 @@ export function netfilterContract(name: string, openNode: () => Promise<Contract
       const saved = await Promise.all([run(`iptables-${kind}-save`, []), run(`ip6tables-${kind}-save`, [])])
       return saved.map((text) => text.replaceAll(/^#.*\n/gm, '')).join('')
     }
+    const routing = async (): Promise<string> =>
+      (await run('ip', ['-json', 'rule', 'show'])) + (await run('ip', ['-6', '-json', 'rule', 'show']))
     /** Everything on the node, ours included. */
     const everything = async (): Promise<string> =>
       (await save()) +
+      (await routing()) +
       (backend === 'nft' ? await run('nft', ['-s', 'list', 'table', 'inet', 'kube2iam']).catch(() => '') : '')
     const loadForeign = async (services: number): Promise<void> => {
       await run(`iptables-${kind}-restore`, [], kubeProxyRules(services))
@@ -84,6 +87,7 @@ export function netfilterContract(name: string, openNode: () => Promise<Contract
         state: 'in-place',
         backend,
         families: { 4: 'redirected', 6: 'redirected' },
+        routing: { families: { 4: 'in-place', 6: 'in-place' } },
       })
       const rules = await everything()
       expect(rules).toMatch(/169\.254\.169\.254.*(DNAT|dnat).*10\.0\.0\.1:8181/)
@@ -131,6 +135,64 @@ export function netfilterContract(name: string, openNode: () => Promise<Contract
       expect(during.replaceAll(ours, '')).toBe(before)
       await manager.remove()
       expect(await save()).toBe(before)
+    })
+
+    it('guards in the routing policy too, beside what others have there, and takes only its own away', async () => {
+      const foreign = 'pref 7 to 169.254.169.254 blackhole protocol static'
+      await run('ip', ['rule', 'add', ...foreign.split(' ')])
+      await run('ip', ['-6', 'rule', 'add', 'pref', '512', 'to', 'fd00:9::7', 'lookup', 'main'])
+      const before = await routing()
+      const { manager } = manage()
+      await manager.installBlock()
+      const during = await routing()
+      expect(during.match(/"protocol":"107"/g)).toHaveLength(6)
+      expect(during).toContain('"dst":"fd00:ec2::254","iif":"lo","goto":8,"protocol":"107"')
+      await manager.start()
+      expect(await routing()).toBe(during)
+      await manager.remove()
+      expect(await routing()).toBe(before)
+    })
+
+    it('repairs the routing policy whatever becomes of it', { timeout: 60_000 }, async () => {
+      const { manager } = manage()
+      await manager.start()
+      const whole = await routing()
+      const damages = [
+        ['rule', 'flush', 'protocol', '107'],
+        ['-6', 'rule', 'flush', 'protocol', '107'],
+        ['rule', 'del', 'pref', '8', 'protocol', '107'],
+        ['-6', 'rule', 'del', 'pref', '7', 'protocol', '107'],
+        ['rule', 'add', 'pref', '8', 'from', '10.0.0.0/8', 'lookup', 'main', 'protocol', '107'],
+        ['-6', 'rule', 'add', 'pref', '3', 'to', 'fd00:ec2::254', 'blackhole', 'protocol', '107'],
+      ]
+      for (const damage of damages) {
+        await run('ip', damage)
+        await manager.look()
+        expect(await routing()).toBe(whole)
+        expect((await manager.plan()).steps).toEqual([])
+      }
+    })
+
+    it('hears of a flush of the routing policy', { timeout: 20_000 }, async () => {
+      const { manager, events } = manage()
+      await manager.start()
+      const listens = (event: CaptureEvent): boolean =>
+        event.type === 'capture-monitor-started' && event.program === 'ip monitor rule'
+      await until(() => events.some(listens))
+      const whole = await routing()
+      // Started is not listening yet.
+      const before = manager.status().repairs
+      const again = setInterval(
+        () => void run('ip', ['rule', 'flush', 'protocol', '107']).catch(() => undefined),
+        1_000,
+      )
+      try {
+        await until(() => manager.status().repairs > before)
+      } finally {
+        clearInterval(again)
+      }
+      await manager.look()
+      expect(await routing()).toBe(whole)
     })
 
     it('takes everything of ours away, and has nothing to take a second time', async () => {

@@ -1,6 +1,13 @@
 import { it } from 'vitest'
 import { planReachesDesired } from './plan.property.ts'
+import { routingPlanReachesDesired } from './routing.property.ts'
 
 it('reaches the desired rules from any state, and plans nothing after that', { timeout: 60_000 }, () =>
   planReachesDesired(60),
+)
+
+it(
+  'reaches the desired routing policy from any state, and plans nothing after that',
+  { timeout: 60_000 },
+  () => routingPlanReachesDesired(100),
 )

@@ -1,5 +1,5 @@
 import type { LayoutInput } from './layout.ts'
-import type { DesiredTable, Observed, Step } from './plan.ts'
+import type { DesiredTable, NetfilterStep, Observed } from './plan.ts'
 import type { BackendName, Family } from './settings.ts'
 
 /** A program and its arguments. */
@@ -30,7 +30,7 @@ export interface NetfilterBackend {
   /** Text that changes when somebody changes what hooks our chains; as few calls as possible. */
   fingerprint(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<string>
   /** Applies the steps in order, each table in one atomic commit. */
-  apply(steps: readonly Step[], signal?: AbortSignal): Promise<void>
+  apply(steps: readonly NetfilterStep[], signal?: AbortSignal): Promise<void>
   /** Programs that tell of changes, the first that runs is followed. None for the legacy tables, which tell nobody. */
   readonly monitors: readonly MonitorCommand[]
   /** Whether a line of the monitor's may concern us: rules and chains next to ours, never the whole node's traffic. */

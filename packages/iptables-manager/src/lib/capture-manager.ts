@@ -11,6 +11,7 @@ import type { Plan, Step } from './plan.ts'
 import { type ProbeResult, probeInterception } from './probe.ts'
 import { sweepProbes } from './probe-leftovers.ts'
 import { lookUpRoutes } from './route-lookup.ts'
+import { concernsRouting, wantsRoutingGuard } from './routing-rules.ts'
 import type { Owner } from './rule.ts'
 import { createRuleKeeper } from './rule-keeper.ts'
 import { type CaptureSettings, checkSettings, endpointsOf } from './settings.ts'
@@ -184,6 +185,23 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     })
   }
 
+  /** Without this monitor the full look finds what it would have told of; the guards in netfilter hold meanwhile. */
+  const followRouting = async (): Promise<void> => {
+    if (!wantsRoutingGuard(settings)) return
+    await monitorChanges({
+      runner,
+      clock,
+      random,
+      signal: stopping.signal,
+      monitors: [['ip', ['monitor', 'rule']]],
+      concerns: concernsRouting,
+      eachLine: true,
+      onChange: () => alarm.ring({ reason: 'monitor' }),
+      onStarted: (program) => report({ type: 'capture-monitor-started', program }),
+      onLost: (reason) => report({ type: 'capture-monitor-lost', reason }),
+    })
+  }
+
   const allBackends = async (signal?: AbortSignal) => {
     const { backend, others } = await keeper.setup(signal)
     return [backend, ...others]
@@ -214,7 +232,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     async start(signal) {
       await look('start', undefined, untilStopped(signal))
       // Whoever starts it again wants a look, and no second loop that would undo what the first one does.
-      if (tasks.length === 0) tasks = [loop(), follow()]
+      if (tasks.length === 0) tasks = [loop(), follow(), followRouting()]
     },
     status: () => ({ ...status, monitored }),
     look: () => look('asked'),

@@ -21,6 +21,8 @@ export type CaptureEvent =
     }
   | { readonly type: 'capture-pods-apart'; readonly pods: number; readonly why: string }
   | { readonly type: 'capture-ipv6-not-redirected'; readonly reason: string }
+  /** The kernel has no policy routing, or `ip` is missing: only netfilter guards. Told again when the reason changes. */
+  | { readonly type: 'capture-routing-guard-unavailable'; readonly reason: string }
   | { readonly type: 'capture-looked'; readonly reason: LookReason; readonly durationMs: number }
   | {
       readonly type: 'capture-repaired'

@@ -1,4 +1,6 @@
 import type { CommandResult } from './command-runner.ts'
+import { type FakeRoutingPolicy, runIpRule } from './fake-ip-rules.ts'
+import type { Family } from './settings.ts'
 
 /** The interfaces and routes that `ip` tells of. */
 export interface FakeNetwork {
@@ -7,9 +9,13 @@ export interface FakeNetwork {
   readonly defaultDevice: string
   /** Device towards an address. */
   readonly routes: ReadonlyMap<string, string>
+  /** Absent where the kernel was built without policy routing. */
+  readonly policy?: FakeRoutingPolicy
+  /** Called with what `ip monitor rule` prints. */
+  readonly changed: (lines: readonly string[]) => void
 }
 
-/** `ip -json -batch -` with `link show`, `route show default` and `route get`, and a refusal to make namespaces. */
+/** `ip`, one by one or by `-batch -`, with `link show`, `route show default`, `route get` and `rule`, and a refusal to make namespaces. */
 export function runIp(network: FakeNetwork, args: readonly string[], input: string): CommandResult {
   if (args.includes('netns')) {
     return {
@@ -18,6 +24,11 @@ export function runIp(network: FakeNetwork, args: readonly string[], input: stri
       stderr: 'mount --make-shared /run/netns failed: Operation not permitted\n',
     }
   }
+  const commands = args.includes('-batch') ? input.split('\n') : [args.join(' ')]
+  const asked = commands
+    .map((line) => line.split(' ').filter((word) => word !== '' && !/^-(json|batch|6)?$/.test(word)))
+    .filter(([word]) => word === 'rule')
+  if (asked.length > 0) return runRules(network, args.includes('-6') ? 6 : 4, asked)
   const questions = args.includes('-batch')
     ? input.split('\n').filter((line) => line !== '')
     : [args.filter((word) => !word.startsWith('-')).join(' ')]
@@ -27,6 +38,23 @@ export function runIp(network: FakeNetwork, args: readonly string[], input: stri
     stdout: answers.flatMap((found) => (found === undefined ? [] : [`${JSON.stringify(found)}\n`])).join(''),
     stderr: answers.includes(undefined) ? 'RTNETLINK answers: Network is unreachable\n' : '',
   }
+}
+
+/** All of them until one is refused. */
+function runRules(
+  { policy, changed }: FakeNetwork,
+  family: Family,
+  commands: readonly (readonly string[])[],
+): CommandResult {
+  let stdout = ''
+  for (const words of commands) {
+    if (policy === undefined)
+      return { exitCode: 2, stdout, stderr: 'RTNETLINK answers: Operation not supported\nDump terminated\n' }
+    const result = runIpRule(policy, family, words, changed)
+    stdout += result.stdout
+    if (result.exitCode !== 0) return { ...result, stdout }
+  }
+  return { exitCode: 0, stdout, stderr: '' }
 }
 
 function answer(

@@ -1,4 +1,5 @@
 import { isIpv6, parseCidr, parseIpAddress } from '@kube2iam-ts/core'
+import { createFakeRoutingPolicy, type FakeRoutingPolicy, isStopped } from './fake-ip-rules.ts'
 import { parseRule, ruleArgs } from './iptables-syntax.ts'
 import { parseNftRule } from './nft-syntax.ts'
 import type { BaseChain } from './plan.ts'
@@ -61,6 +62,7 @@ export const BUILT_IN: Readonly<Record<string, readonly string[]>> = {
 export interface FakeKernel {
   readonly iptables: Map<string, FakeTable>
   readonly nft: Map<string, Map<string, FakeNftChain>>
+  readonly policy: FakeRoutingPolicy
   table(kind: FakeKind, family: Family, name: string): FakeTable
   nextHandle(): number
   /** What becomes of a packet, counting on the rules that it meets. */
@@ -76,6 +78,7 @@ export function createFakeKernel(): FakeKernel {
     },
     iptables: new Map(),
     nft: new Map(),
+    policy: createFakeRoutingPolicy(),
     table(kind, family, name) {
       const key = `${kind}/${family}/${name}`
       const known = kernel.iptables.get(key)
@@ -121,6 +124,10 @@ function deliver(kernel: FakeKernel, packet: FakePacket): FakeFate {
     redirect === undefined
       ? packet
       : { ...packet, destination: redirect.address, port: redirect.port, local: true }
+  for (const chain of filterChains(kernel, 'prerouting'))
+    if (walkNft(chain, after)?.kind === 'drop') return { fate: 'dropped' }
+  // The table of the node's own addresses comes first; what is in it is not asked of the rules behind it.
+  if (after.local !== true && isStopped(kernel.policy[family], after)) return { fate: 'dropped' }
   const hook = after.local === true ? 'INPUT' : 'FORWARD'
   for (const kind of ['nft', 'legacy'] as const) {
     for (const table of ['mangle', 'filter']) {
@@ -128,19 +135,16 @@ function deliver(kernel: FakeKernel, packet: FakePacket): FakeFate {
       if (chains !== undefined && walk(chains, hook, after)?.kind === 'drop') return { fate: 'dropped' }
     }
   }
-  for (const chains of kernel.nft.values()) {
-    for (const chain of chains.values()) {
-      if (
-        chain.base?.type === 'filter' &&
-        chain.base.hook === hook.toLowerCase() &&
-        walkNft(chain, after)?.kind === 'drop'
-      ) {
-        return { fate: 'dropped' }
-      }
-    }
-  }
+  for (const chain of filterChains(kernel, hook === 'INPUT' ? 'input' : 'forward'))
+    if (walkNft(chain, after)?.kind === 'drop') return { fate: 'dropped' }
   return redirect === undefined ? { fate: 'delivered' } : { fate: 'redirected', ...redirect }
 }
+
+/** Those before routing are taken to come after NAT (-100), where ours is. */
+const filterChains = (kernel: FakeKernel, hook: BaseChain['hook']): FakeNftChain[] =>
+  [...kernel.nft.values()]
+    .flatMap((chains) => [...chains.values()])
+    .filter(({ base }) => base?.type === 'filter' && base.hook === hook)
 
 function natVerdict(
   kernel: FakeKernel,

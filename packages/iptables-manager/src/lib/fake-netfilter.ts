@@ -24,6 +24,8 @@ export interface FakeNetfilterOptions {
   readonly ipv6Nat?: boolean
   /** Whether the node has IPv6 at all; true unless told. */
   readonly ipv6?: boolean
+  /** Whether the kernel has policy routing; true unless told. */
+  readonly policyRouting?: boolean
   /** Interfaces beside `lo` and the default route's. */
   readonly links?: readonly string[]
   /** Device of the default route; `eth0` unless told. */
@@ -81,6 +83,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
   const files = new Map(Object.entries(options.files ?? {}))
   const routes = new Map(Object.entries(options.routes ?? {}))
   const monitors = new Set<(lines: readonly string[]) => void>()
+  const ruleMonitors = new Set<(lines: readonly string[]) => void>()
   const listeners = new Set<() => void>()
   let connections: FakeConnection[] = []
   let generation = 0
@@ -138,7 +141,16 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
     if (file === 'conntrack') return conntrack(args)
     if (file === 'ip')
       return runIp(
-        { links: options.links ?? [], defaultDevice: options.defaultDevice ?? 'eth0', routes },
+        {
+          links: options.links ?? [],
+          defaultDevice: options.defaultDevice ?? 'eth0',
+          routes,
+          ...(options.policyRouting !== false && { policy: kernel.policy }),
+          changed(lines) {
+            for (const monitor of ruleMonitors) monitor(lines)
+            for (const listener of listeners) listener()
+          },
+        },
         args,
         input,
       )
@@ -177,7 +189,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
         calls.push([file, ...args])
         if (!installed.has(file)) throw missing(file)
         if (args.includes('xtables-monitor') && !installed.has('xtables-monitor')) return
-        for await (const line of subscribe(monitors, signal))
+        for await (const line of subscribe(file === 'ip' ? ruleMonitors : monitors, signal))
           yield file === 'stdbuf' ? asXtablesMonitor(line) : line
       },
     },

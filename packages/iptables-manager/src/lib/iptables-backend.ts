@@ -5,10 +5,10 @@ import { parseSave, ruleLine } from './iptables-syntax.ts'
 import { iptablesTables } from './layout.ts'
 import {
   type DesiredTable,
+  type NetfilterStep,
   type Observed,
   type ObservedChain,
   retires,
-  type Step,
   type TableId,
 } from './plan.ts'
 import type { Family } from './settings.ts'
@@ -158,7 +158,7 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
 }
 
 /** What `iptables-restore --noflush` is given for one table. Declaring a chain of ours empties it in the same commit. */
-export function restoreInput(table: TableId, steps: readonly Step[]): string {
+export function restoreInput(table: TableId, steps: readonly NetfilterStep[]): string {
   const lines = steps.flatMap((step): string[] => {
     switch (step.op) {
       case 'replace-chain':
@@ -178,8 +178,8 @@ export function restoreInput(table: TableId, steps: readonly Step[]): string {
   return [`*${tableName(table)}`, ...lines, 'COMMIT', ''].join('\n')
 }
 
-function groupByTable(steps: readonly Step[]): Map<TableId, Step[]> {
-  const groups = new Map<TableId, Step[]>()
+function groupByTable(steps: readonly NetfilterStep[]): Map<TableId, NetfilterStep[]> {
+  const groups = new Map<TableId, NetfilterStep[]>()
   for (const step of steps) groups.set(step.table, [...(groups.get(step.table) ?? []), step])
   return groups
 }

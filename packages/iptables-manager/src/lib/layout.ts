@@ -79,17 +79,25 @@ function sharedTable(
 const REDIRECT_BASE: BaseChain = { type: 'nat', hook: 'prerouting', priority: -110 }
 /** At `mangle` (-150), as the guard of iptables. */
 const guardBase = (hook: 'forward' | 'input'): BaseChain => ({ type: 'filter', hook, priority: -150 })
+/**
+ * Right behind every destination NAT (-100): there it still sees, and counts, what the guard in the routing policy
+ * would stop without counting before it is forwarded.
+ */
+const ARRIVAL_BASE: BaseChain = { type: 'filter', hook: 'prerouting', priority: -90 }
 
 /** The capture as one nftables table of our own, for both families. */
 export function nftTables({ capture, mode, families }: LayoutInput): DesiredTable[] {
   const present = FAMILIES.filter((family) => families[family].available)
   const redirect = mergeRules(present.map((family) => capture[family].redirect))
   const guard = mergeRules(present.map((family) => capture[family].guard))
-  const guards = (['forward', 'input'] as const).map((hook) => ({
-    name: `guard-${hook}`,
-    base: guardBase(hook),
-    rules: guard,
-  }))
+  const guards = [
+    { name: 'guard-prerouting', base: ARRIVAL_BASE, rules: guard },
+    ...(['forward', 'input'] as const).map((hook) => ({
+      name: `guard-${hook}`,
+      base: guardBase(hook),
+      rules: guard,
+    })),
+  ]
   return [
     {
       id: 'inet/kube2iam',

@@ -1,5 +1,5 @@
 import type { NetfilterBackend } from './backend.ts'
-import type { Step, TableId } from './plan.ts'
+import type { NetfilterStep, TableId } from './plan.ts'
 
 const OWN_TABLE: TableId = 'inet/kube2iam'
 
@@ -9,7 +9,7 @@ const OWN_TABLE: TableId = 'inet/kube2iam'
  * stays shut until the rules are back.
  */
 export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBackend): NetfilterBackend {
-  const isOwn = ({ table }: Step): boolean => table === OWN_TABLE
+  const isOwn = ({ table }: NetfilterStep): boolean => table === OWN_TABLE
   return {
     name: iptables.name,
     monitors: iptables.monitors,

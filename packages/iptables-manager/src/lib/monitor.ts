@@ -10,6 +10,8 @@ export interface MonitorOptions {
   readonly monitors: readonly MonitorCommand[]
   /** Whether a line is worth a look. */
   readonly concerns: (line: string) => boolean
+  /** Every such line is a change of its own; otherwise changes come in transactions, whose last line says who made it. */
+  readonly eachLine?: boolean
   /** Called after a change, with the program that made it where the monitor says so. */
   readonly onChange: (changedBy: string | undefined) => void
   readonly onStarted: (program: string) => void
@@ -39,6 +41,7 @@ async function followOnce({
   signal,
   monitors,
   concerns,
+  eachLine = false,
   onChange,
   onStarted,
 }: MonitorOptions): Promise<string> {
@@ -54,7 +57,10 @@ async function followOnce({
         if (generation !== null) {
           if (touched) onChange(generation[1] ?? generation[2])
           touched = false
-        } else if (concerns(line)) touched = true
+        } else if (concerns(line)) {
+          if (eachLine) onChange(undefined)
+          else touched = true
+        }
       }
       reason = `${[program, ...args].join(' ')} ended`
     } catch (error) {

@@ -3,10 +3,10 @@ import type { CommandRunner } from './command-runner.ts'
 import { netfilterError } from './errors.ts'
 import { nftTables } from './layout.ts'
 import { nftCommands, parseNftTable } from './nft-syntax.ts'
-import type { ObservedChain, Step, TableId } from './plan.ts'
+import type { NetfilterStep, ObservedChain, TableId } from './plan.ts'
 
 /** What this backend asks of the kernel. */
-const SAMPLE: readonly Step[] = [
+const SAMPLE: readonly NetfilterStep[] = [
   {
     op: 'replace-chain',
     table: 'inet/kube2iam',

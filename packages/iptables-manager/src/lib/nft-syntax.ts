@@ -1,4 +1,4 @@
-import type { BaseChain, ObservedChain, Step, TableId } from './plan.ts'
+import type { BaseChain, NetfilterStep, ObservedChain, TableId } from './plan.ts'
 import type { InterfaceMatch, ObservedRule, Rule, Target } from './rule.ts'
 
 // The JSON of libnftables: man libnftables-json(5). Of what is read, only our own table's vocabulary is understood;
@@ -7,7 +7,7 @@ import type { InterfaceMatch, ObservedRule, Rule, Target } from './rule.ts'
 type Json = Readonly<Record<string, unknown>>
 
 /** The commands that make the steps true, in one transaction. */
-export function nftCommands(steps: readonly Step[]): { readonly nftables: readonly Json[] } {
+export function nftCommands(steps: readonly NetfilterStep[]): { readonly nftables: readonly Json[] } {
   const commands = steps.flatMap((step): Json[] => {
     const [family, table] = splitTable(step.table)
     switch (step.op) {

@@ -1,4 +1,5 @@
 import { type IpAddress, isCoded, parseCidr } from '@kube2iam-ts/core'
+import type { RoutingStep } from './routing-rules.ts'
 import { compareOwners, type ObservedRule, type Owner, ownerOf, type Rule, ruleMeaning } from './rule.ts'
 
 /** A table of the kernel: `inet/kube2iam` is all ours, the others are shared with the rest of the node. */
@@ -43,8 +44,8 @@ export interface ObservedChain {
 /** What is there: our chains and the chains that hook them, nothing else of the node. */
 export type Observed = ReadonlyMap<TableId, ReadonlyMap<string, ObservedChain>>
 
-/** One change. All steps of a table are applied in one atomic commit. */
-export type Step =
+/** One change of netfilter. All steps of a table are applied in one atomic commit. */
+export type NetfilterStep =
   | {
       readonly op: 'replace-chain'
       readonly table: TableId
@@ -58,14 +59,21 @@ export type Step =
   | { readonly op: 'delete-chain'; readonly table: TableId; readonly chain: string }
   | { readonly op: 'delete-table'; readonly table: TableId }
 
-export interface Plan {
-  readonly steps: readonly Step[]
+/** One change of the node. */
+export type Step = NetfilterStep | RoutingStep
+
+export interface Plan<Change = Step> {
+  readonly steps: readonly Change[]
   /** A later instance has other rules in place, whole: nothing is done, it has the say. */
   readonly yieldedTo?: Owner
 }
 
 /** The steps from what is there to what must be. Applying them and planning again gives no step. */
-export function plan(desired: readonly DesiredTable[], observed: Observed, owner: Owner): Plan {
+export function plan(
+  desired: readonly DesiredTable[],
+  observed: Observed,
+  owner: Owner,
+): Plan<NetfilterStep> {
   const steps = desired.flatMap((table) => planTable(table, observed.get(table.id) ?? new Map(), owner))
   const later = steps.length === 0 ? undefined : laterOwner(desired, observed, owner)
   return later === undefined ? { steps } : { steps: [], yieldedTo: later }
@@ -80,10 +88,14 @@ export const retires = ({ chains, ownChains }: DesiredTable): boolean =>
   ownChains.some((name) => !chains.some((chain) => chain.name === name))
 
 /** The steps that leave nothing of ours in these tables, of which `observed` holds all that jumps to us. */
-export function planRemoval(tables: readonly DesiredTable[], observed: Observed, owner: Owner): Step[] {
+export function planRemoval(
+  tables: readonly DesiredTable[],
+  observed: Observed,
+  owner: Owner,
+): NetfilterStep[] {
   return emptied(tables)
     .reverse()
-    .flatMap((table): Step[] => {
+    .flatMap((table): NetfilterStep[] => {
       const chains = observed.get(table.id)
       if (chains === undefined) return []
       if (table.id === 'inet/kube2iam') return [{ op: 'delete-table', table: table.id }]
@@ -91,11 +103,15 @@ export function planRemoval(tables: readonly DesiredTable[], observed: Observed,
     })
 }
 
-function planTable(table: DesiredTable, chains: ReadonlyMap<string, ObservedChain>, owner: Owner): Step[] {
+function planTable(
+  table: DesiredTable,
+  chains: ReadonlyMap<string, ObservedChain>,
+  owner: Owner,
+): NetfilterStep[] {
   const id = table.id
   const replace = table.chains
     .filter((chain) => !isInPlace(chain, chains.get(chain.name), owner))
-    .map((chain): Step => {
+    .map((chain): NetfilterStep => {
       const there = chains.get(chain.name)
       const recreate = there !== undefined && !sameBase(chain.base, there.base)
       return {
@@ -116,7 +132,7 @@ function planTable(table: DesiredTable, chains: ReadonlyMap<string, ObservedChai
   const wanted = new Set(table.chains.map(({ name }) => name))
   const gone = table.ownChains
     .filter((name) => chains.has(name) && !wanted.has(name))
-    .map((chain): Step => ({ op: 'delete-chain', table: id, chain }))
+    .map((chain): NetfilterStep => ({ op: 'delete-chain', table: id, chain }))
   return [...replace, ...jumps, ...gone]
 }
 
@@ -142,7 +158,12 @@ function hasNoLesserOwner(rule: Rule, owner: Owner): boolean {
 }
 
 /** In each hook exactly one jump of ours, before any rule that might take the packet first. */
-function planHook(table: DesiredTable, hook: string, rules: readonly ObservedRule[], owner: Owner): Step[] {
+function planHook(
+  table: DesiredTable,
+  hook: string,
+  rules: readonly ObservedRule[],
+  owner: Owner,
+): NetfilterStep[] {
   const ours = rules.filter((rule) => isOurJump(table, rule))
   const jump = table.jumps.find((candidate) => candidate.hook === hook)?.rule
   const first = ours[0]
@@ -158,9 +179,11 @@ function planHook(table: DesiredTable, hook: string, rules: readonly ObservedRul
   const again = !keep || twins.length > 0
   const remove = twins.length > 0 ? ours : stale
   return [
-    ...remove.map((rule): Step => ({ op: 'delete-rule', table: table.id, chain: hook, raw: rule.raw })),
+    ...remove.map(
+      (rule): NetfilterStep => ({ op: 'delete-rule', table: table.id, chain: hook, raw: rule.raw }),
+    ),
     ...(jump !== undefined && again
-      ? [{ op: 'insert-rule', table: table.id, chain: hook, rule: jump } satisfies Step]
+      ? [{ op: 'insert-rule', table: table.id, chain: hook, rule: jump } satisfies NetfilterStep]
       : []),
   ]
 }

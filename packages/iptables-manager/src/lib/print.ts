@@ -1,7 +1,8 @@
 import type { CaptureSource } from './capture-rules.ts'
 import { restoreInput } from './iptables-backend.ts'
 import { nftCommands } from './nft-syntax.ts'
-import type { Plan, Step } from './plan.ts'
+import type { NetfilterStep, Plan, Step } from './plan.ts'
+import { batchLines, type RoutingStep } from './routing-rules.ts'
 import { FAMILIES } from './settings.ts'
 import type { CaptureStatus } from './status.ts'
 
@@ -18,7 +19,11 @@ export function printSteps(steps: readonly Step[]): string {
   const tables = [...new Set(steps.map(({ table }) => table))]
   return tables
     .map((table) => {
-      const own = steps.filter((step) => step.table === table)
+      if (table === 'ip/rule' || table === 'ip6/rule') {
+        const lines = batchLines(steps.filter((step): step is RoutingStep => step.table === table))
+        return `# ip ${table === 'ip/rule' ? '' : '-6 '}-batch -\n${lines}`
+      }
+      const own = steps.filter((step): step is NetfilterStep => step.table === table)
       if (table === 'inet/kube2iam') {
         const { nftables } = nftCommands(own)
         return `# nft -j\n${nftables.map((command) => `${JSON.stringify(command)}\n`).join('')}`
@@ -58,6 +63,12 @@ export function printStatus(status: CaptureStatus): string {
       const reason = status.familyReasons[family]
       return [`IPv${family}`, `${status.families[family]}${reason === undefined ? '' : ` (${reason})`}`]
     }),
+    [
+      'guard in routing',
+      `${FAMILIES.map((family) => `IPv${family} ${status.routing.families[family]}`).join(', ')}${
+        status.routing.reason === undefined ? '' : ` (${status.routing.reason})`
+      }`,
+    ],
     [
       'pods come in by',
       `${status.sources.map(printSource).join(', ')} (${status.sourcesEvidence.join('; ')})`,

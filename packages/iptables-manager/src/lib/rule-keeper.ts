@@ -13,12 +13,15 @@ import {
   type DesiredTable,
   emptied,
   latestOwner,
+  type NetfilterStep,
   type Observed,
   type Plan,
   plan,
   planRemoval,
   type Step,
 } from './plan.ts'
+import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
+import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
 import { createSourceFinder, type NodePods } from './sources.ts'
@@ -44,6 +47,7 @@ export interface NodeSetup {
 export interface Look {
   readonly setup: NodeSetup
   readonly observed: Observed
+  readonly routing: RoutingStatus
   readonly applied: readonly Step[]
   readonly yieldedTo?: Owner
 }
@@ -74,6 +78,8 @@ const PODS_APART =
 
 /** A competing change between look and apply makes a commit fail as a whole, so it is tried again, not for ever. */
 const MAX_ATTEMPTS = 4
+/** Two instances that add the same rule at once, or a kernel that refuses: the second time tells. */
+const MAX_ROUTING_ATTEMPTS = 2
 
 export function createRuleKeeper({
   settings,
@@ -84,6 +90,7 @@ export function createRuleKeeper({
   report,
 }: RuleKeeperOptions): RuleKeeper {
   const finder = createSourceFinder({ settings, runner, files })
+  const routing = createRoutingGuard({ settings, runner, report })
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
   let fingerprint: string | undefined
@@ -146,7 +153,7 @@ export function createRuleKeeper({
     backend: NetfilterBackend,
     signal?: AbortSignal,
     onlyIf?: (latest: Owner | undefined) => boolean,
-  ): Promise<readonly Step[]> => {
+  ): Promise<readonly NetfilterStep[]> => {
     const full = tablesOf(backend, await probe(backend, signal), [])
     if (onlyIf !== undefined && !onlyIf(latestOwner(await backend.observe(full, signal)))) return []
     const tables = emptied(full)
@@ -157,10 +164,26 @@ export function createRuleKeeper({
     backend: NetfilterBackend,
     signal?: AbortSignal,
     onlyIf?: (latest: Owner | undefined) => boolean,
-  ): Promise<readonly Step[]> => {
+  ): Promise<readonly NetfilterStep[]> => {
     const steps = await removalOf(backend, signal, onlyIf)
     await backend.apply(steps, signal)
     return steps
+  }
+
+  /**
+   * Rules of the routing policy bear no instance's name. Whoever does not want them therefore takes them away when it
+   * looks by itself, and not because another puts them back, which would be a fight for as long as a roll-out lasts.
+   */
+  const planRouting = async (
+    node: NodeSetup,
+    mode: CaptureMode,
+    reason: LookReason,
+    signal?: AbortSignal,
+  ) => {
+    const mayDelete = mode === 'redirect' && (reason !== 'monitor' || wantsRoutingGuard(settings))
+    const { steps, status } = await routing.plan(mayDelete ? 'keep' : 'add', node.support, signal)
+    const isAddition = ({ op }: { op: string }): boolean => op === 'add-routing-rule'
+    return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
 
   const keeper: RuleKeeper = {
@@ -200,12 +223,19 @@ export function createRuleKeeper({
       const node = await keeper.setup(signal)
       const tables = await desired(node, mode, signal)
       const applied: Step[] = []
+      let routingAttempts = 0
       for (let attempt = 1; ; attempt += 1) {
         // Read before the rules: a change in between makes the next comparison differ, and none is missed.
         if (node.backend.monitors.length === 0) fingerprint = await node.backend.fingerprint(tables, signal)
-        const observed = await node.backend.observe(tables, signal)
+        const [observed, route] = await Promise.all([
+          node.backend.observe(tables, signal),
+          planRouting(node, mode, reason, signal),
+        ])
         const { steps, yieldedTo } = plan(tables, observed, owner)
-        if (steps.length === 0) {
+        const mayRoute = yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS
+        const adds = mayRoute ? route.adds : []
+        const deletes = mayRoute ? route.deletes : []
+        if (steps.length + adds.length + deletes.length === 0) {
           const durationMs = clock.monotonic() - started
           if (applied.length > 0) {
             report({
@@ -218,12 +248,17 @@ export function createRuleKeeper({
             await cut(signal)
           }
           report({ type: 'capture-looked', reason, durationMs })
-          return { setup: node, observed, applied, ...(yieldedTo && { yieldedTo }) }
+          return { setup: node, observed, routing: route.status, applied, ...(yieldedTo && { yieldedTo }) }
         }
-        if (attempt > MAX_ATTEMPTS) throw notHolding(steps)
+        if (attempt > MAX_ATTEMPTS) throw notHolding([...adds, ...steps, ...deletes])
         try {
+          // What closes the way comes first, what opens it last.
+          if (await routing.apply(adds, signal)) applied.push(...adds)
+          else routingAttempts += 1
           await node.backend.apply(steps, signal)
           applied.push(...steps)
+          if (await routing.apply(deletes, signal)) applied.push(...deletes)
+          else routingAttempts += 1
         } catch (error) {
           if (attempt >= MAX_ATTEMPTS || !isCoded(error) || !error.retryable) throw error
         }
@@ -240,9 +275,12 @@ export function createRuleKeeper({
       const node = await keeper.setup(signal)
       const tables = await desired(node, mode, signal)
       const observed = await node.backend.observe(tables, signal)
+      const { adds, deletes } = await planRouting(node, mode, 'asked', signal)
       const latest = latestOwner(observed)
       // Asked by a command beside the agent, rules that only bear the agent's name are no difference.
-      return plan(tables, observed, latest === undefined || compareOwners(latest, owner) > 0 ? owner : latest)
+      const reader = latest === undefined || compareOwners(latest, owner) > 0 ? owner : latest
+      const { steps, yieldedTo } = plan(tables, observed, reader)
+      return yieldedTo === undefined ? { steps: [...adds, ...steps, ...deletes] } : { steps, yieldedTo }
     },
 
     async inspect(signal) {
@@ -251,7 +289,9 @@ export function createRuleKeeper({
       const observed = await node.backend.observe(tables, signal)
       // Who wrote the rules does not matter here: they are read as their writer reads them.
       const { steps } = plan(tables, observed, latestOwner(observed) ?? owner)
-      return { setup: node, observed, applied: [], complete: steps.length === 0 }
+      const route = await planRouting(node, 'redirect', 'asked', signal)
+      const complete = steps.length === 0 && !Object.values(route.status.families).includes('missing')
+      return { setup: node, observed, routing: route.status, applied: [], complete }
     },
 
     async sweep(signal) {
@@ -271,18 +311,21 @@ export function createRuleKeeper({
     },
 
     async remove(signal) {
-      const { backend, others } = await keeper.setup(signal)
+      const { backend, others, support } = await keeper.setup(signal)
       const removed: Step[] = []
       for (const each of [backend, ...others]) removed.push(...(await clear(each, signal)))
+      const { steps } = await routing.plan('remove', support, signal)
+      if (!(await routing.apply(steps, signal))) throw notRemoved(steps)
+      removed.push(...steps)
       report({ type: 'capture-removed', ...summary(removed) })
       return removed
     },
 
     async planRemoval(signal) {
-      const { backend, others } = await keeper.setup(signal)
+      const { backend, others, support } = await keeper.setup(signal)
       const planned: Step[] = []
       for (const each of [backend, ...others]) planned.push(...(await removalOf(each, signal)))
-      return planned
+      return [...planned, ...(await routing.plan('remove', support, signal)).steps]
     },
   }
   return keeper
@@ -297,6 +340,12 @@ const notHolding = (steps: readonly Step[]): CodedError<NetfilterErrorCode> =>
       detail: summary(steps),
     },
   )
+
+const notRemoved = (steps: readonly Step[]): CodedError<NetfilterErrorCode> =>
+  new CodedError('IPTABLES_FAILED', 'rules of the routing policy cannot be removed: see `ip rule`', {
+    retryable: true,
+    detail: summary(steps),
+  })
 
 const summary = (steps: readonly Step[]): { steps: number; tables: string[] } => ({
   steps: steps.length,

@@ -43,6 +43,11 @@ export interface CaptureSettings {
    * The node's own processes are never touched.
    */
   readonly guard?: 'forwarded' | 'pods'
+  /**
+   * Whether a guard stands in the routing policy too, which holds when netfilter as a whole is flushed; true unless
+   * told. There is none with `guard: 'pods'`.
+   */
+  readonly guardRouting?: boolean
 }
 
 /** The metadata service of EC2: docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html */

@@ -2,6 +2,7 @@ import type { CaptureSource } from './capture-rules.ts'
 import type { ResolvedSources } from './choose-sources.ts'
 import type { Observed } from './plan.ts'
 import type { ProbeResult } from './probe.ts'
+import type { RoutingStatus } from './routing-guard.ts'
 import { type ObservedRule, ownerOf } from './rule.ts'
 import type { Look } from './rule-keeper.ts'
 import { type BackendName, FAMILIES, type Family } from './settings.ts'
@@ -43,6 +44,8 @@ export interface CaptureStatus {
   readonly families: Readonly<Record<Family, 'redirected' | 'dropped' | 'absent' | 'unprotected'>>
   /** Why a family is not redirected. */
   readonly familyReasons: Readonly<Partial<Record<Family, string>>>
+  /** The guard in the routing policy. */
+  readonly routing: RoutingStatus
   readonly sources: readonly CaptureSource[]
   readonly sourcesEvidence: readonly string[]
   readonly warning?: ResolvedSources['warning']
@@ -62,6 +65,7 @@ export const NEVER_LOOKED: CaptureStatus = {
   state: 'unknown',
   families: { 4: 'unprotected', 6: 'unprotected' },
   familyReasons: {},
+  routing: { families: { 4: 'missing', 6: 'missing' } },
   sources: [],
   sourcesEvidence: [],
   interception: { kind: 'unseen' },
@@ -77,7 +81,7 @@ export function describeLook(
   found: ResolvedSources | undefined,
   now: number,
 ): CaptureStatus {
-  const { setup, observed, applied, yieldedTo } = look
+  const { setup, observed, routing, applied, yieldedTo } = look
   const repaired = applied.length > 0
   const counters = countersOf(observed)
   const lastRepairAt = repaired ? now : before.lastRepairAt
@@ -97,6 +101,7 @@ export function describeLook(
         return reason === undefined ? [] : [[family, reason]]
       }),
     ),
+    routing,
     sources: found?.sources ?? [],
     sourcesEvidence: found?.evidence ?? [],
     ...(found?.warning && { warning: found.warning }),
