@@ -30,6 +30,7 @@ export function createCapture(
       containerCredentials: settings.containerCredentials,
       extraEndpoints: upstreamEndpoint(settings),
       backend: settings.iptablesBackend,
+      guardRouting: settings.guardRouting,
       podCidrs: settings.podCidrs,
     },
     runner: createExecFileRunner(),

@@ -8,6 +8,7 @@ const [host = '', canary = '', ...paths] = process.argv.slice(2)
 const keptAlive = new Agent({ keepAlive: true, maxSockets: 1 })
 const leaks: Leak[] = []
 const outcomes: Record<string, number> = {}
+const answeredAt = { new: 0, kept: 0 }
 let requests = 0
 
 async function ask(path: string, connection: Leak['connection']): Promise<void> {
@@ -27,6 +28,7 @@ async function ask(path: string, connection: Leak['connection']): Promise<void> 
   })
   requests += 1
   outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+  if (/^\d+$/.test(outcome)) answeredAt[connection] = startedAt
   if (body.includes(canary)) leaks.push({ startedAt, endedAt: Date.now(), path, connection })
 }
 
@@ -39,7 +41,13 @@ async function loop(connection: Leak['connection'], pauseMs: number): Promise<vo
 
 process.on('message', ({ since }: ProbeQuery) => {
   const chosen = leaks.filter((leak) => leak.startedAt >= since)
-  const report: ProbeReport = { requests, outcomes, leaks: chosen.slice(0, 20), leakCount: chosen.length }
+  const report: ProbeReport = {
+    requests,
+    outcomes,
+    leaks: chosen.slice(0, 20),
+    leakCount: chosen.length,
+    answered: { new: answeredAt.new >= since, kept: answeredAt.kept >= since },
+  }
   process.send?.(report)
 })
 process.on('disconnect', () => process.exit(0))

@@ -19,4 +19,6 @@ export interface ProbeReport {
   /** The first twenty of those asked for. */
   readonly leaks: readonly Leak[]
   readonly leakCount: number
+  /** Whether each kind of connection got any answer of a server to a request that was sent since then. */
+  readonly answered: Readonly<Record<Leak['connection'], boolean>>
 }

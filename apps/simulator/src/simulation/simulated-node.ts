@@ -164,6 +164,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
               hostInterface: parseHostInterface(settings.hostInterface),
               containerCredentials: settings.containerCredentials,
               backend: settings.iptablesBackend,
+              guardRouting: settings.guardRouting,
             },
             runner: netfilter.runner,
             files: netfilter.files,

@@ -49,3 +49,25 @@ test('pods that the rules may never see are said in the log, in /readyz and in t
   expect(await it.metrics()).toContain('kube2iam_part_ok{part="pods-apart"} 0')
   await it.agent.stop('the test is over')
 })
+
+test('a kernel without policy routing is said in the log, in /readyz and in the metrics, and the agent is ready', async () => {
+  const it = createTestAgent({
+    args: ['--iptables', '--host-ip=10.0.3.17', '--metrics-port=9543'],
+    netfilter: { policyRouting: false },
+  })
+  await it.agent.start()
+  it.namespaces.snapshot(aNamespace())
+  it.pods.snapshot(aPod({ name: 'web-0', addresses: ['10.4.0.7'] }))
+  await it.clock.advance(5_000)
+  const { body } = await it.ask('127.0.0.1', '/readyz', { port: 9543 })
+  const { ready, parts } = JSON.parse(body) as { ready: boolean; parts: { name: string; ok: boolean }[] }
+  expect(ready).toBe(true)
+  expect(parts.find(({ name }) => name === 'routing-guard')).toMatchObject({
+    ok: false,
+    required: false,
+    reason: expect.stringContaining('Operation not supported'),
+  })
+  expect(it.lines('capture routing guard unavailable')).toHaveLength(1)
+  expect(await it.metrics()).toContain('kube2iam_part_ok{part="routing-guard"} 0')
+  await it.agent.stop('the test is over')
+})

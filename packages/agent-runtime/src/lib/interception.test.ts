@@ -97,6 +97,7 @@ const NEVER_LOOKED: CaptureStatus = {
   state: 'unknown',
   families: { 4: 'unprotected', 6: 'unprotected' },
   familyReasons: {},
+  routing: { families: { 4: 'missing', 6: 'missing' } },
   sources: [],
   sourcesEvidence: [],
   interception: { kind: 'unseen' },

@@ -112,6 +112,7 @@ export function createInterception(options: InterceptionOptions): Interception {
       { name: 'interface', required: true, state: () => interfaceState(capture) },
       { name: 'interception-seen', required: false, state: () => seenState(capture) },
       { name: 'pods-apart', required: false, state: () => apartState(capture) },
+      { name: 'routing-guard', required: false, state: () => routingState(capture) },
     ],
 
     async start(signal) {
@@ -200,6 +201,15 @@ function seenState(capture: CapturePort) {
           'unseen: no connection of a pod was redirected yet, and no probe could show it (--interception-probe, which needs CAP_SYS_ADMIN)',
       }
     : { ok: interception.kind === 'proven', reason: interception.evidence }
+}
+
+/** The guards in netfilter are there without it: who flushes all of netfilter opens the way until the repair. */
+function routingState(capture: CapturePort) {
+  const { families, reason } = capture.status().routing
+  const said = `IPv4 ${families[4]}, IPv6 ${families[6]}`
+  return reason === undefined
+    ? { ok: !Object.values(families).includes('missing'), reason: said }
+    : { ok: false, reason: `${said}: ${reason}` }
 }
 
 /** The agent is of use to the other pods: what is said of these is for people to act on. */

@@ -45,6 +45,7 @@ export interface TestAgentOptions {
   readonly files?: Readonly<Record<string, string>>
   /** The account of the instance's role; `undefined` as `role` for an instance without one. */
   readonly instance?: Parameters<typeof createFakeInstance>[0]
+  readonly netfilter?: Parameters<typeof createFakeNetfilter>[0]
 }
 
 /** An agent in virtual time, with a fake at each port: the assembly that the binary runs, and nothing real outside. */
@@ -96,6 +97,7 @@ export function createTestAgent({
   rules = [],
   files = {},
   instance: facts,
+  netfilter: node,
 }: TestAgentOptions = {}): TestAgent {
   const parsed = parseSettings({ args: ['--node=node-1', ...args] })
   if (parsed.kind !== 'settings') {
@@ -113,6 +115,7 @@ export function createTestAgent({
     links: ['cni0'],
     files,
     routes: { '10.4.0.7': 'cni0', '10.4.0.8': 'cni0' },
+    ...node,
   })
   const metrics = new Registry()
   const log: TestLine[] = []
@@ -214,6 +217,7 @@ export function createTestAgent({
             instance: 'node-1',
             hostIps: settings.hostIps.map(parseIpAddress),
             appPort: settings.appPort,
+            guardRouting: settings.guardRouting,
           },
           runner: netfilter.runner,
           files: netfilter.files,

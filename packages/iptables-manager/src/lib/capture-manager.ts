@@ -264,11 +264,12 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       removeLeftovers(await allBackends(signal), leftovers, signal),
     async checkNode(signal) {
       const { sources } = keeper.sources ?? (await keeper.findSources(pods, signal))
-      const [{ links }, leftovers] = await Promise.all([
+      const [{ links }, leftovers, { status: routing, ahead }] = await Promise.all([
         lookUpRoutes(runner, [], signal),
         manager.leftovers(signal),
+        keeper.inspectRouting(signal),
       ])
-      return checkNode({ files, hostIps: settings.hostIps, sources, links, leftovers })
+      return checkNode({ files, hostIps: settings.hostIps, sources, links, leftovers, routing, ahead })
     },
     async remove(signal) {
       await manager.stop()

@@ -10,6 +10,8 @@ const check = async (options: Partial<NodeCheckOptions>, files: Record<string, s
     sources: [{ kind: 'interface', match: { name: 'cali+', negated: false } }],
     links: ['lo', 'eth0', 'cali1'],
     leftovers: [],
+    routing: { families: { 4: 'in-place', 6: 'in-place' } },
+    ahead: [],
     ...options,
   })
   return Object.fromEntries(findings.map((finding) => [finding.check, finding]))
@@ -58,5 +60,22 @@ it('lists the rules of other agents with the way to be rid of them', async () =>
     severity: 'warning',
     message: '1 rule of kube2iam or kiam is there, leading to 10.0.0.9:8181',
     remedy: expect.stringContaining('--also-kube2iam'),
+  })
+})
+
+it('tells what the guard in the routing policy is worth', async () => {
+  const guard = async (options: Partial<NodeCheckOptions>) => (await check(options))['routing-guard']
+  expect(await guard({})).toMatchObject({ severity: 'ok' })
+  expect(await guard({ routing: { families: { 4: 'off', 6: 'off' } } })).toMatchObject({ severity: 'ok' })
+  expect(await guard({ routing: { families: { 4: 'in-place', 6: 'missing' } } })).toMatchObject({
+    severity: 'warning',
+  })
+  expect(
+    await guard({ routing: { families: { 4: 'unavailable', 6: 'absent' }, reason: 'ip is not installed' } }),
+  ).toMatchObject({ severity: 'warning', message: expect.stringContaining('ip is not installed') })
+  expect(await guard({ ahead: ['pref 5 from 10.0.0.0/8 lookup 77'] })).toMatchObject({
+    severity: 'warning',
+    message: expect.stringContaining('pref 5 from 10.0.0.0/8 lookup 77'),
+    remedy: expect.stringContaining('above 8'),
   })
 })

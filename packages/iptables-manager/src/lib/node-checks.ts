@@ -2,12 +2,13 @@ import type { IpAddress } from '@kube2iam-ts/core'
 import type { CaptureSource } from './capture-rules.ts'
 import type { Leftover } from './leftovers.ts'
 import type { NodeFiles } from './node-files.ts'
+import type { RoutingStatus } from './routing-guard.ts'
 import { matchesInterface } from './well-known-interfaces.ts'
 
 /** One thing that `doctor` looked at. */
 export interface Finding {
   /** Stable name of the check. */
-  readonly check: 'route-localnet' | 'rp-filter' | 'leftovers' | 'ebpf-routing'
+  readonly check: 'route-localnet' | 'rp-filter' | 'leftovers' | 'ebpf-routing' | 'routing-guard'
   readonly severity: 'ok' | 'warning' | 'error'
   readonly message: string
   readonly remedy?: string
@@ -20,6 +21,9 @@ export interface NodeCheckOptions {
   /** Names of the node's interfaces. */
   readonly links: readonly string[]
   readonly leftovers: readonly Leftover[]
+  readonly routing: RoutingStatus
+  /** Rules of others that come before the guard in the routing policy. */
+  readonly ahead: readonly string[]
 }
 
 /** What the node's own settings mean for the redirect. Reads `/proc/sys` and decides nothing. */
@@ -32,6 +36,7 @@ export async function checkNode(options: NodeCheckOptions): Promise<readonly Fin
     await rpFilter(options, devices),
     ebpfRouting(options),
     leftovers(options),
+    routingGuard(options),
   ]
 }
 
@@ -103,5 +108,37 @@ function leftovers({ leftovers }: NodeCheckOptions): Finding {
     severity: 'warning',
     message: `${leftovers.length} rule${leftovers.length === 1 ? '' : 's'} of kube2iam or kiam ${leftovers.length === 1 ? 'is' : 'are'} there, leading to ${first.leadsTo}`,
     remedy: 'remove the other agent, then run `kube2iam uninstall --also-kube2iam`',
+  }
+}
+
+/** Who adds a rule without a preference gets the one below the lowest, and with it a place before ours. */
+function routingGuard({ routing, ahead }: NodeCheckOptions): Finding {
+  const check = 'routing-guard'
+  const states = Object.values(routing.families)
+  if (routing.reason !== undefined) {
+    return {
+      check,
+      severity: 'warning',
+      message: `the routing policy keeps nobody from the metadata service: ${routing.reason}; rules in netfilter do alone`,
+      remedy:
+        'use a kernel with policy routing and the ip of iproute2, or leave it at that with --guard-routing=false',
+    }
+  }
+  if (states.includes('off')) return { check, severity: 'ok', message: 'is switched off: --guard-routing' }
+  if (states.includes('missing')) {
+    return {
+      check,
+      severity: 'warning',
+      message: 'rules of ours are missing in the routing policy',
+      remedy: 'let the agent run with --iptables; see kube2iam iptables plan',
+    }
+  }
+  if (ahead.length === 0)
+    return { check, severity: 'ok', message: 'the routing policy stops what no rule redirected' }
+  return {
+    check,
+    severity: 'warning',
+    message: `another rule of the routing policy comes before the guard and may lead packets past it: ${ahead.slice(0, 3).join('; ')}`,
+    remedy: 'give that rule a preference above 8',
   }
 }

@@ -5,6 +5,7 @@ import type { CaptureEvent } from './events.ts'
 import {
   batchLines,
   parseRoutingRules,
+  parseRulesAhead,
   planRouting,
   ROUTING_TABLE,
   type RoutingRule,
@@ -45,6 +46,8 @@ export interface RoutingPlan {
 /** The guard in the routing policy. A refusal is told and shows in the status, and no call rejects for it: the guards in netfilter are there. */
 export interface RoutingGuard {
   plan(aim: RoutingAim, support: Support, signal?: AbortSignal): Promise<RoutingPlan>
+  /** Rules of others that a pod's packet may meet before ours. */
+  ahead(signal?: AbortSignal): Promise<readonly RoutingRule[]>
   /** Resolves with whether all of it was done. */
   apply(steps: readonly RoutingStep[], signal?: AbortSignal): Promise<boolean>
 }
@@ -82,11 +85,15 @@ export function createRoutingGuard({ settings, runner, report }: RoutingGuardOpt
     }
   }
 
-  const observe = async (family: Family, signal?: AbortSignal): Promise<readonly RoutingRule[] | Refusal> => {
+  const observe = async (
+    family: Family,
+    signal?: AbortSignal,
+    read = parseRoutingRules,
+  ): Promise<readonly RoutingRule[] | Refusal> => {
     const printed = await ip(family, ['-json', 'rule', 'show'], '', signal)
     if (typeof printed !== 'string') return printed
     try {
-      return parseRoutingRules(printed)
+      return read(printed)
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       return { refused: 'ip does not print JSON: install the one of iproute2' }
@@ -129,6 +136,11 @@ export function createRoutingGuard({ settings, runner, report }: RoutingGuardOpt
         steps,
         status: { families: { 4: v4.state, 6: v6.state }, ...(reason !== undefined && { reason }) },
       }
+    },
+
+    async ahead(signal) {
+      const found = await Promise.all(FAMILIES.map((family) => observe(family, signal, parseRulesAhead)))
+      return found.flatMap((rules) => ('refused' in rules ? [] : rules))
     },
 
     async apply(steps, signal) {

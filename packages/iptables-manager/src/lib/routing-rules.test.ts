@@ -1,6 +1,13 @@
 import { parseIpAddress } from '@kube2iam-ts/core'
 import { describe, expect, it } from 'vitest'
-import { batchLines, concernsRouting, parseRoutingRules, planRouting, routingRules } from './routing-rules.ts'
+import {
+  batchLines,
+  concernsRouting,
+  parseRoutingRules,
+  parseRulesAhead,
+  planRouting,
+  routingRules,
+} from './routing-rules.ts'
 import type { CaptureSettings } from './settings.ts'
 
 const settings: CaptureSettings = {
@@ -56,6 +63,17 @@ it('reads of what ip prints the rules of ours, and all that they say', () => {
     'not pref 9 from 10.0.0.0/8 fwmark 0x80/0x80 oif eth0 lookup main',
   ])
   expect(parseRoutingRules('')).toEqual([])
+})
+
+it('names the rules of others that a pod’s packet meets first', () => {
+  const printed = JSON.stringify([
+    { priority: 0, src: 'all', table: 'local' },
+    { priority: 1, src: 'all', fwmark: '0xe00', fwmask: '0xf00', table: '201' },
+    { priority: 5, src: '10.0.0.0', srclen: 8, table: '77' },
+    { priority: 6, src: 'all', dst: '169.254.169.254', iif: 'lo', goto: 8, protocol: '107' },
+    { priority: 10, src: 'all', iif: 'vlan1', table: '101' },
+  ])
+  expect(parseRulesAhead(printed)).toEqual(['pref 5 from 10.0.0.0/8 lookup 77'])
 })
 
 it('tells ip whose rules they are, both ways', () => {

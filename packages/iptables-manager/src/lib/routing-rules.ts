@@ -77,14 +77,33 @@ export const batchLines = (steps: readonly RoutingStep[]): string =>
     )
     .join('')
 
+type Json = Readonly<Record<string, unknown>>
+const parse = (text: string): readonly Json[] =>
+  JSON.parse(text.trim() === '' ? '[]' : text) as readonly Json[]
+const isOurs = (rule: Json): boolean => String(rule['protocol']) === String(ROUTING_PROTOCOL)
+
 /** Reads `ip -json rule show`: of all the node's rules ours, as text. */
-export function parseRoutingRules(text: string): RoutingRule[] {
-  const all = JSON.parse(text.trim() === '' ? '[]' : text) as readonly Readonly<Record<string, unknown>>[]
-  return all.filter((rule) => String(rule['protocol']) === String(ROUTING_PROTOCOL)).map(ruleOf)
-}
+export const parseRoutingRules = (text: string): RoutingRule[] => parse(text).filter(isOurs).map(ruleOf)
+
+/**
+ * Rules of others that a pod's packet may meet before ours. Those for packets with a mark are for packets that their
+ * maker has seen before, and the table of the node's own addresses leads nothing onwards.
+ */
+export const parseRulesAhead = (text: string): RoutingRule[] =>
+  parse(text)
+    .filter(
+      (rule) =>
+        !isOurs(rule) &&
+        Number(rule['priority']) < PREFERENCES.stop &&
+        rule['fwmark'] === undefined &&
+        rule['iif'] !== 'lo' &&
+        rule['table'] !== undefined &&
+        !['local', '255'].includes(String(rule['table'])),
+    )
+    .map(ruleOf)
 
 /** What our rules never say, but one that somebody made under our number might; by it such a rule is deleted. */
-function ruleOf(json: Readonly<Record<string, unknown>>): RoutingRule {
+function ruleOf(json: Json): RoutingRule {
   const { priority, src, srclen, dst, dstlen, fwmark, fwmask, iif, oif, table, action } = json
   const prefix = (address: unknown, length: unknown): string =>
     length === undefined ? String(address) : `${String(address)}/${String(length)}`

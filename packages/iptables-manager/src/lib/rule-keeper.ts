@@ -65,6 +65,8 @@ export interface RuleKeeper {
   plan(mode: CaptureMode, signal?: AbortSignal): Promise<Plan>
   /** What is there, changing nothing, and whether that is all that must be. */
   inspect(signal?: AbortSignal): Promise<Look & { readonly complete: boolean }>
+  /** The guard in the routing policy, and what others have there before it. */
+  inspectRouting(signal?: AbortSignal): Promise<{ status: RoutingStatus; ahead: readonly string[] }>
   /** Takes away what earlier instances of ours left in backends that are not the chosen one. */
   sweep(signal?: AbortSignal): Promise<readonly Step[]>
   /** Takes away everything of ours in every backend. */
@@ -292,6 +294,12 @@ export function createRuleKeeper({
       const route = await planRouting(node, 'redirect', 'asked', signal)
       const complete = steps.length === 0 && !Object.values(route.status.families).includes('missing')
       return { setup: node, observed, routing: route.status, applied: [], complete }
+    },
+
+    async inspectRouting(signal) {
+      const { support } = await keeper.setup(signal)
+      const { status } = await routing.plan('add', support, signal)
+      return { status, ahead: await routing.ahead(signal) }
     },
 
     async sweep(signal) {

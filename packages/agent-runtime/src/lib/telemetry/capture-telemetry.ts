@@ -10,6 +10,7 @@ const LEVELS: Readonly<Partial<Record<CaptureEvent['type'], LogLevel>>> = {
   'capture-interface-without-pods': 'warn',
   'capture-pods-apart': 'warn',
   'capture-ipv6-not-redirected': 'warn',
+  'capture-routing-guard-unavailable': 'warn',
   'capture-look-failed': 'error',
   'capture-contended': 'warn',
   'capture-conntrack-unavailable': 'warn',

@@ -51,6 +51,12 @@ export const interceptionFlags = {
     default: 'auto',
     doc: 'What the rules are made with: iptables-nft, iptables-legacy or nftables itself (nft). auto takes what the node already uses.',
   }),
+  guardRouting: flag({
+    name: 'guard-routing',
+    kind: toggle,
+    default: 'true',
+    doc: "Keep a guard in the routing policy too (ip rule, protocol 107, preferences 6 to 8), which holds when all of netfilter is flushed. Off where a pod's own routes call the metadata address on-link and the node answers for it by proxy ARP: what is not routed is not answered for, so those pods would never get as far as the redirect.",
+  }),
   iptablesCleanup: flag({
     name: 'iptables-cleanup',
     kind: toggleOr({ true: 'always', false: 'never' }, 'auto', 'always', 'never'),
