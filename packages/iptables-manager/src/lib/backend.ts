@@ -29,6 +29,13 @@ export interface NetfilterBackend {
   observe(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<Observed>
   /** Text that changes when somebody changes what hooks our chains; as few calls as possible. */
   fingerprint(tables: readonly DesiredTable[], signal?: AbortSignal): Promise<string>
+  /** The same text, of what was observed. */
+  fingerprintOf(tables: readonly DesiredTable[], observed: Observed): string
+  /**
+   * Files in which the kernel counts uses of what our rules are made of; the first is there or none counts. While they
+   * read the same, nobody has flushed us. Reading them costs microseconds, asking iptables milliseconds.
+   */
+  readonly counts?: readonly string[]
   /** Applies the steps in order, each table in one atomic commit. */
   apply(steps: readonly NetfilterStep[], signal?: AbortSignal): Promise<void>
   /** Programs that tell of changes, the first that runs is followed. None for the legacy tables, which tell nobody. */

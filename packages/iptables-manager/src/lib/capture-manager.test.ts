@@ -204,6 +204,58 @@ describe('when the rules are changed', () => {
     expect(told('capture-looked')).toHaveLength(looks + 1)
   })
 
+  it('asks no program while the kernel’s counts stay, and finds a flush by them within two seconds', async () => {
+    let comments = 9
+    const fake = createFakeNetfilter()
+    const netfilter: FakeNetfilter = {
+      ...fake,
+      files: {
+        ...fake.files,
+        readText: async (path) =>
+          path === '/sys/module/xt_comment/refcnt' ? `${comments}\n` : fake.files.readText(path),
+      },
+    }
+    const { manager, clock, told } = setUp({ backend: 'iptables-legacy' }, netfilter)
+    await manager.start()
+    await clock.advance(1_500)
+    const calls = fake.calls.length
+    await clock.advance(15_000)
+    expect(fake.calls.length).toBe(calls)
+    fake.run('iptables-legacy', '-t', 'nat', '-F')
+    comments -= 3
+    await clock.advance(2_000)
+    expect(fake.send(ask)).toEqual(AGENT)
+    // What changes no count is found all the same, only later.
+    fake.run('iptables-legacy', '-t', 'nat', '-I', 'PREROUTING', '1', '-j', 'ACCEPT')
+    await clock.advance(22_000)
+    expect(fake.send(ask)).toEqual(AGENT)
+    expect(told('capture-repaired').at(-1)).toMatchObject({ tables: ['ip/nat'] })
+  })
+
+  it('looks at the hooks when others change the counts, and at nothing more', async () => {
+    let comments = 9
+    const fake = createFakeNetfilter()
+    const netfilter: FakeNetfilter = {
+      ...fake,
+      files: {
+        ...fake.files,
+        readText: async (path) =>
+          path === '/sys/module/xt_comment/refcnt' ? `${comments}\n` : fake.files.readText(path),
+      },
+    }
+    const { manager, clock, told } = setUp({ backend: 'iptables-legacy' }, netfilter)
+    await manager.start()
+    await clock.advance(1_500)
+    const looks = told('capture-looked').length
+    const calls = fake.calls.length
+    comments += 4
+    await clock.advance(10_000)
+    expect(fake.calls.slice(calls).map((call) => call.slice(0, 1).concat(call.slice(3)))).toEqual([
+      ['iptables-legacy', '-t', 'nat', '-S', 'PREROUTING'],
+    ])
+    expect(told('capture-looked')).toHaveLength(looks)
+  })
+
   it('looks by itself while the monitor is not to be had', async () => {
     const programs = ['iptables', 'ip6tables'].flatMap((base) =>
       ['', '-save', '-restore'].map((verb) => `${base}${verb}`),

@@ -28,7 +28,7 @@ export interface CaptureManagerOptions {
   readonly report: Report<CaptureEvent>
   /** The node's `/proc` and `/etc/cni/net.d`; the real ones unless given. */
   readonly files?: NodeFiles
-  /** How often to look while no monitor runs; 1,000 ms unless given. */
+  /** How often to look while no monitor runs; 1,500 ms unless given. */
   readonly pollIntervalMs?: number
   /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
   readonly fullIntervalMs?: number
@@ -75,12 +75,15 @@ const SETTLE_MS = 30
 const SETTLE_PODS_MS = 500
 /** How often other backends are looked at for what an earlier instance put back there before it went. */
 const SWEEP_MS = 300_000
-/** The legacy tables tell nothing of changes: between full looks only their hooks are compared, this much apart at most. */
+/**
+ * The legacy tables tell nothing of changes: between full looks only their hooks are compared, this much apart at most
+ * where the kernel does not count for us either.
+ */
 const FULL_POLL_MS = 20_000
 
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
-  const { settings, runner, clock, random, report, pollIntervalMs = 1_000, fullIntervalMs = 60_000 } = options
+  const { settings, runner, clock, random, report, pollIntervalMs = 1_500, fullIntervalMs = 60_000 } = options
   checkSettings(settings, options.only)
   const owner: Owner = { instance: settings.instance, startedAt: clock.now() }
   const files = options.files ?? createNodeFiles()
@@ -150,7 +153,8 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
   }
 
   const lookIfNeeded = async (reason: LookReason, changedBy?: string): Promise<void> => {
-    const recent = clock.monotonic() - fullLookAt < FULL_POLL_MS && status.state === 'in-place'
+    const fullMs = keeper.counted ? fullIntervalMs : FULL_POLL_MS
+    const recent = clock.monotonic() - fullLookAt < fullMs && status.state === 'in-place'
     const untouched =
       reason === 'poll' &&
       !monitored &&

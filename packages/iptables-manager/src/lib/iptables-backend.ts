@@ -11,6 +11,7 @@ import {
   retires,
   type TableId,
 } from './plan.ts'
+import type { ObservedRule } from './rule.ts'
 import type { Family } from './settings.ts'
 
 /** The programs of one family, as they are called on this node. */
@@ -38,6 +39,14 @@ const MONITORS: readonly MonitorCommand[] = [
 /** A rule next to ours, a chain of ours, a table with either: as the one monitor prints it, or as the other does. */
 const CONCERNS =
   /KUBE2IAM-| inet kube2iam | -t (?:nat -[A-Z] PREROUTING|mangle -[A-Z] (?:FORWARD|INPUT)) | ip6? (?:nat PREROUTING|mangle (?:FORWARD|INPUT)) |^delete table |DEL table: table (?:nat|mangle|kube2iam) /
+
+/**
+ * Every rule holds each module that it uses, whichever table it is in, and all of ours have a comment. There are no
+ * such files where netfilter is part of the kernel image.
+ */
+const COUNTS = ['xt_comment', 'xt_nat', 'nf_nat', 'xt_tcpudp', 'ip_tables', 'ip6_tables'].map(
+  (module) => `/sys/module/${module}/refcnt`,
+)
 
 /** Seconds that iptables itself waits for the xtables lock. */
 const LOCK_WAIT = ['-w', '5']
@@ -84,8 +93,9 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
     signal?: AbortSignal,
   ): Promise<Map<string, ObservedChain>> => {
     const chains = new Map<string, ObservedChain>()
-    // The nat table of a node has thousands of service rules, of which we need two chains; mangle has few.
-    const whole = tableName(table.id) !== 'nat' || retires(table)
+    // The nat table of a node has thousands of service rules, of which we need two chains; mangle has few. The legacy
+    // kind gets all of a table from the kernel whatever it is to print: once is less than once for each chain.
+    const whole = tableName(table.id) !== 'nat' || retires(table) || name === 'iptables-legacy'
     const names = whole ? [undefined] : [...table.hooks, ...table.ownChains]
     // Of a whole table only the lines that concern us are worth parsing.
     const own = table.ownChains.join('|')
@@ -137,12 +147,19 @@ export function createIptablesBackend({ name, runner, programs }: IptablesBacken
       return new Map(tables.map((table, at) => [table.id, chains[at] ?? new Map()])) satisfies Observed
     },
     async fingerprint(tables, signal) {
-      const hooks = tables.filter(({ id, jumps }) => tableName(id) === 'nat' && jumps.length > 0)
       const texts = await Promise.all(
-        hooks.flatMap(({ id, jumps }) => jumps.map(({ hook }) => list(id, hook, signal, []))),
+        natHooks(tables).map(async ({ table, hook }) => {
+          const text = await list(table, hook, signal, [])
+          return hookText(table, parseSave(text ?? '').get(hook) ?? [])
+        }),
       )
       return texts.join('')
     },
+    fingerprintOf: (tables, observed) =>
+      natHooks(tables)
+        .map(({ table, hook }) => hookText(table, observed.get(table)?.get(hook)?.rules ?? []))
+        .join(''),
+    ...(name === 'iptables-legacy' && { counts: COUNTS }),
     async apply(steps, signal) {
       for (const [table, own] of groupByTable(steps)) {
         const program = programs[familyOf(table)]
@@ -177,6 +194,14 @@ export function restoreInput(table: TableId, steps: readonly NetfilterStep[]): s
   })
   return [`*${tableName(table)}`, ...lines, 'COMMIT', ''].join('\n')
 }
+
+const natHooks = (tables: readonly DesiredTable[]): { table: TableId; hook: string }[] =>
+  tables
+    .filter(({ id }) => tableName(id) === 'nat')
+    .flatMap(({ id, jumps }) => jumps.map(({ hook }) => ({ table: id, hook })))
+
+const hookText = (table: TableId, rules: readonly ObservedRule[]): string =>
+  [table, ...rules.map(({ raw }) => raw), ''].join('\n')
 
 function groupByTable(steps: readonly NetfilterStep[]): Map<TableId, NetfilterStep[]> {
   const groups = new Map<TableId, NetfilterStep[]>()

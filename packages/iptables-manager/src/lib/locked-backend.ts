@@ -37,6 +37,8 @@ export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBacken
         tables.filter(({ id }) => id !== OWN_TABLE),
         signal,
       ),
+    fingerprintOf: (tables, observed) => iptables.fingerprintOf(tables, observed),
+    ...(iptables.counts && { counts: iptables.counts }),
     async apply(steps, signal) {
       // In the order of the plan, which begins with what shuts the way and, when removing, ends with it.
       const lockFirst = steps[0] !== undefined && isOwn(steps[0])

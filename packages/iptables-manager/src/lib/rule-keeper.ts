@@ -60,8 +60,10 @@ export interface RuleKeeper {
   readonly sources: ResolvedSources | undefined
   /** Looks and, if something is missing, applies and looks again. Rejects if it is not in place after that. */
   look(mode: CaptureMode, reason: LookReason, changedBy?: string, signal?: AbortSignal): Promise<Look>
-  /** Whether the hooks still read as they did before the last look. Cheap, and blind for what changes inside our chains. */
+  /** Whether the hooks still read as they did at the last look. Cheap, and blind for what changes inside our chains. */
   seemsUntouched(signal?: AbortSignal): Promise<boolean>
+  /** Whether the kernel's counts tell of a flush, so that everything else may be looked at less often. */
+  readonly counted: boolean
   plan(mode: CaptureMode, signal?: AbortSignal): Promise<Plan>
   /** What is there, changing nothing, and whether that is all that must be. */
   inspect(signal?: AbortSignal): Promise<Look & { readonly complete: boolean }>
@@ -80,6 +82,8 @@ const PODS_APART =
 
 /** A competing change between look and apply makes a commit fail as a whole, so it is tried again, not for ever. */
 const MAX_ATTEMPTS = 4
+/** What changes no count, such as a plain rule ahead of ours: so long it may stay unseen. */
+const COUNTED_MS = 20_000
 /** Two instances that add the same rule at once, or a kernel that refuses: the second time tells. */
 const MAX_ROUTING_ATTEMPTS = 2
 
@@ -96,6 +100,8 @@ export function createRuleKeeper({
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
   let fingerprint: string | undefined
+  let counts: string | undefined
+  let comparedAt = 0
 
   const prepare = async (signal?: AbortSignal): Promise<NodeSetup> => {
     const wanted = settings.backend ?? 'auto'
@@ -188,6 +194,12 @@ export function createRuleKeeper({
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
 
+  /** Nothing where netfilter is no module, whose first count would be there. */
+  const readCounts = async ({ backend }: NodeSetup): Promise<string | undefined> => {
+    const [first, ...others] = await Promise.all((backend.counts ?? []).map((path) => files.readText(path)))
+    return first === undefined ? undefined : [first, ...others].join(' ')
+  }
+
   const keeper: RuleKeeper = {
     async setup(signal) {
       setup ??= prepare(signal)
@@ -228,13 +240,19 @@ export function createRuleKeeper({
       let routingAttempts = 0
       for (let attempt = 1; ; attempt += 1) {
         // Read before the rules: a change in between makes the next comparison differ, and none is missed.
-        if (node.backend.monitors.length === 0) fingerprint = await node.backend.fingerprint(tables, signal)
+        counts = await readCounts(node)
         const [observed, route] = await Promise.all([
           node.backend.observe(tables, signal),
           planRouting(node, mode, reason, signal),
         ])
+        if (node.backend.monitors.length === 0) {
+          fingerprint = node.backend.fingerprintOf(tables, observed)
+          comparedAt = clock.monotonic()
+        }
         const { steps, yieldedTo } = plan(tables, observed, owner)
-        const mayRoute = yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS
+        // Where the routing policy does not become what it must, the status says so; the rest holds.
+        const mayRoute =
+          yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS && attempt <= MAX_ATTEMPTS
         const adds = mayRoute ? route.adds : []
         const deletes = mayRoute ? route.deletes : []
         if (steps.length + adds.length + deletes.length === 0) {
@@ -252,7 +270,7 @@ export function createRuleKeeper({
           report({ type: 'capture-looked', reason, durationMs })
           return { setup: node, observed, routing: route.status, applied, ...(yieldedTo && { yieldedTo }) }
         }
-        if (attempt > MAX_ATTEMPTS) throw notHolding([...adds, ...steps, ...deletes])
+        if (attempt > MAX_ATTEMPTS) throw notHolding(steps)
         try {
           // What closes the way comes first, what opens it last.
           if (await routing.apply(adds, signal)) applied.push(...adds)
@@ -269,8 +287,18 @@ export function createRuleKeeper({
 
     async seemsUntouched(signal) {
       const node = await keeper.setup(signal)
+      if (fingerprint === undefined) return false
+      const now = await readCounts(node)
+      if (now !== undefined && now === counts && clock.monotonic() - comparedAt < COUNTED_MS) return true
       const tables = await desired(node, 'redirect', signal)
-      return fingerprint !== undefined && (await node.backend.fingerprint(tables, signal)) === fingerprint
+      if ((await node.backend.fingerprint(tables, signal)) !== fingerprint) return false
+      counts = now
+      comparedAt = clock.monotonic()
+      return true
+    },
+
+    get counted() {
+      return counts !== undefined
     },
 
     async plan(mode, signal) {
