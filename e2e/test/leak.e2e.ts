@@ -135,6 +135,11 @@ describe.skipIf(skip).each([
   test.runIf(given.metadata === 'vpc')('the same while no agent is there to repair it', async () => {
     await agent.stop()
     await lab.node.mustRun(['nft', 'flush', 'ruleset'])
+    // Requests that nobody stops have ended by then, on a busy machine too.
+    const { requests } = await probe.report()
+    await expect
+      .poll(async () => (await probe.report()).requests, { timeout: 20_000 })
+      .toBeGreaterThan(requests + 8)
     await expectNoLeak()
     agent = await startAgent(lab, world)
     await expectNoLeak()

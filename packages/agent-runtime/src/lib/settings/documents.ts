@@ -141,7 +141,7 @@ const PARITY_TAIL = `An argument that belongs to no flag (\`--debug false\`) is 
 | duration | twice \`--iam-role-session-ttl\`, half of it used | at least an hour, renewed at half life |
 | patterns of namespaces | match anywhere in the ARN | match the whole ARN, part by part |
 | EC2 API | \`ec2:DescribeRegions\` before the first session | never called |
-| iptables | one rule, added once | own chains, kept; IPv6; removed on uninstall only |
+| iptables | one rule, added once | own chains, kept; IPv6; guards in three places, one of them outside of netfilter (\`ip rule\`); removed on uninstall only |
 | IPv6 | \`fd00:ec2::254\` is left to the node's own service: its role, to every pod | served where \`--host-ip\` has an address of the node of that family; blocked for pods otherwise |
 | Kubernetes permissions | pods, namespaces: list and watch | the same, and what the features that are switched on need: see deploy/kustomize |
 `
