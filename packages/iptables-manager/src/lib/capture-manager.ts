@@ -28,7 +28,7 @@ export interface CaptureManagerOptions {
   readonly report: Report<CaptureEvent>
   /** The node's `/proc` and `/etc/cni/net.d`; the real ones unless given. */
   readonly files?: NodeFiles
-  /** How often to look while no monitor runs; 1,500 ms unless given. */
+  /** How often to look while no monitor runs; 1,250 ms unless given. */
   readonly pollIntervalMs?: number
   /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
   readonly fullIntervalMs?: number
@@ -83,7 +83,7 @@ const FULL_POLL_MS = 20_000
 
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
-  const { settings, runner, clock, random, report, pollIntervalMs = 1_500, fullIntervalMs = 60_000 } = options
+  const { settings, runner, clock, random, report, pollIntervalMs = 1_250, fullIntervalMs = 60_000 } = options
   checkSettings(settings, options.only)
   const owner: Owner = { instance: settings.instance, startedAt: clock.now() }
   const files = options.files ?? createNodeFiles()

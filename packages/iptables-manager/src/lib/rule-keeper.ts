@@ -25,6 +25,7 @@ import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
 import { createSourceFinder, type NodePods } from './sources.ts'
+import { createUnwatched } from './unwatched.ts'
 
 export interface RuleKeeperOptions {
   readonly settings: CaptureSettings
@@ -82,8 +83,6 @@ const PODS_APART =
 
 /** A competing change between look and apply makes a commit fail as a whole, so it is tried again, not for ever. */
 const MAX_ATTEMPTS = 4
-/** What changes no count, such as a plain rule ahead of ours: so long it may stay unseen. */
-const COUNTED_MS = 20_000
 /** Two instances that add the same rule at once, or a kernel that refuses: the second time tells. */
 const MAX_ROUTING_ATTEMPTS = 2
 
@@ -99,9 +98,7 @@ export function createRuleKeeper({
   const routing = createRoutingGuard({ settings, runner, report })
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
-  let fingerprint: string | undefined
-  let counts: string | undefined
-  let comparedAt = 0
+  const unwatched = createUnwatched({ files, clock })
 
   const prepare = async (signal?: AbortSignal): Promise<NodeSetup> => {
     const wanted = settings.backend ?? 'auto'
@@ -194,12 +191,6 @@ export function createRuleKeeper({
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
 
-  /** Nothing where netfilter is no module, whose first count would be there. */
-  const readCounts = async ({ backend }: NodeSetup): Promise<string | undefined> => {
-    const [first, ...others] = await Promise.all((backend.counts ?? []).map((path) => files.readText(path)))
-    return first === undefined ? undefined : [first, ...others].join(' ')
-  }
-
   const keeper: RuleKeeper = {
     async setup(signal) {
       setup ??= prepare(signal)
@@ -239,16 +230,12 @@ export function createRuleKeeper({
       const applied: Step[] = []
       let routingAttempts = 0
       for (let attempt = 1; ; attempt += 1) {
-        // Read before the rules: a change in between makes the next comparison differ, and none is missed.
-        counts = await readCounts(node)
+        await unwatched.beforeLook(node.backend)
         const [observed, route] = await Promise.all([
           node.backend.observe(tables, signal),
           planRouting(node, mode, reason, signal),
         ])
-        if (node.backend.monitors.length === 0) {
-          fingerprint = node.backend.fingerprintOf(tables, observed)
-          comparedAt = clock.monotonic()
-        }
+        unwatched.afterLook(node.backend, tables, observed)
         const { steps, yieldedTo } = plan(tables, observed, owner)
         // Where the routing policy does not become what it must, the status says so; the rest holds.
         const mayRoute =
@@ -287,18 +274,11 @@ export function createRuleKeeper({
 
     async seemsUntouched(signal) {
       const node = await keeper.setup(signal)
-      if (fingerprint === undefined) return false
-      const now = await readCounts(node)
-      if (now !== undefined && now === counts && clock.monotonic() - comparedAt < COUNTED_MS) return true
-      const tables = await desired(node, 'redirect', signal)
-      if ((await node.backend.fingerprint(tables, signal)) !== fingerprint) return false
-      counts = now
-      comparedAt = clock.monotonic()
-      return true
+      return unwatched.seemsUntouched(node.backend, () => desired(node, 'redirect', signal), signal)
     },
 
     get counted() {
-      return counts !== undefined
+      return unwatched.counted
     },
 
     async plan(mode, signal) {
