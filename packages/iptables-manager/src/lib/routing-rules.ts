@@ -77,7 +77,8 @@ export const batchLines = (steps: readonly RoutingStep[]): string =>
     )
     .join('')
 
-type Json = Readonly<Record<string, unknown>>
+/** A rule as `ip -json rule show` prints it: flat, and what is absent does not matter to it. */
+type Json = Readonly<Record<string, string | number | null | undefined>>
 const parse = (text: string): readonly Json[] =>
   JSON.parse(text.trim() === '' ? '[]' : text) as readonly Json[]
 const isOurs = (rule: Json): boolean => String(rule['protocol']) === String(ROUTING_PROTOCOL)
@@ -105,7 +106,7 @@ export const parseRulesAhead = (text: string): RoutingRule[] =>
 /** What our rules never say, but one that somebody made under our number might; by it such a rule is deleted. */
 function ruleOf(json: Json): RoutingRule {
   const { priority, src, srclen, dst, dstlen, fwmark, fwmask, iif, oif, table, action } = json
-  const prefix = (address: unknown, length: unknown): string =>
+  const prefix = (address: Json[string], length: Json[string]): string =>
     length === undefined ? String(address) : `${String(address)}/${String(length)}`
   return [
     'not' in json ? 'not' : '',
