@@ -203,6 +203,7 @@ it('leaves the rules of a later instance with other settings alone', async () =>
   const rules = rulesOf(old)
   expect(rules).not.toContain('169.254.170.2')
   expect(await old.manager.look()).toMatchObject({ state: 'yielded' })
+  expect(rulesOf(old)).toBe(rules)
   await fresh.manager.look()
   expect(rulesOf(old)).toBe(rules)
 })

@@ -21,7 +21,6 @@ import {
   type Step,
 } from './plan.ts'
 import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
-import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
 import { createSourceFinder, type NodePods } from './sources.ts'
@@ -176,17 +175,11 @@ export function createRuleKeeper({
   }
 
   /**
-   * Rules of the routing policy bear no instance's name. Whoever does not want them therefore takes them away when it
-   * looks by itself, and not because another puts them back, which would be a fight for as long as a roll-out lasts.
+   * Rules of the routing policy bear no instance's name. Whoever does not want them takes them away when it looks, and
+   * follows no monitor of theirs: another that puts them back is no reason to look, and a roll-out no fight.
    */
-  const planRouting = async (
-    node: NodeSetup,
-    mode: CaptureMode,
-    reason: LookReason,
-    signal?: AbortSignal,
-  ) => {
-    const mayDelete = mode === 'redirect' && (reason !== 'monitor' || wantsRoutingGuard(settings))
-    const { steps, status } = await routing.plan(mayDelete ? 'keep' : 'add', node.support, signal)
+  const planRouting = async (node: NodeSetup, mode: CaptureMode, signal?: AbortSignal) => {
+    const { steps, status } = await routing.plan(mode === 'redirect' ? 'keep' : 'add', node.support, signal)
     const isAddition = ({ op }: { op: string }): boolean => op === 'add-routing-rule'
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
@@ -233,7 +226,7 @@ export function createRuleKeeper({
         await unwatched.beforeLook(node.backend)
         const [observed, route] = await Promise.all([
           node.backend.observe(tables, signal),
-          planRouting(node, mode, reason, signal),
+          planRouting(node, mode, signal),
         ])
         unwatched.afterLook(node.backend, tables, observed)
         const { steps, yieldedTo } = plan(tables, observed, owner)
@@ -285,7 +278,7 @@ export function createRuleKeeper({
       const node = await keeper.setup(signal)
       const tables = await desired(node, mode, signal)
       const observed = await node.backend.observe(tables, signal)
-      const { adds, deletes } = await planRouting(node, mode, 'asked', signal)
+      const { adds, deletes } = await planRouting(node, mode, signal)
       const latest = latestOwner(observed)
       // Asked by a command beside the agent, rules that only bear the agent's name are no difference.
       const reader = latest === undefined || compareOwners(latest, owner) > 0 ? owner : latest
@@ -299,7 +292,7 @@ export function createRuleKeeper({
       const observed = await node.backend.observe(tables, signal)
       // Who wrote the rules does not matter here: they are read as their writer reads them.
       const { steps } = plan(tables, observed, latestOwner(observed) ?? owner)
-      const route = await planRouting(node, 'redirect', 'asked', signal)
+      const route = await planRouting(node, 'redirect', signal)
       const complete = steps.length === 0 && !Object.values(route.status.families).includes('missing')
       return { setup: node, observed, routing: route.status, applied: [], complete }
     },
