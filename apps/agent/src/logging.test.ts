@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Secret } from '@kube2iam-ts/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { createLogging, toText } from './logging.ts'
+import { toText } from './log-line.ts'
+import { createLogging } from './logging.ts'
 
 const line = (fields: Record<string, unknown>) =>
   toText(JSON.stringify({ time: 't', level: 'info', msg: 'm', ...fields }))
@@ -55,6 +57,42 @@ test('a warning does not wait, nor what was said before it', async () => {
   log.write('warn', 'a warning')
   await until(() => written().length === 2)
   expect(written().map((one) => (JSON.parse(one) as { msg: string }).msg)).toEqual(['before', 'a warning'])
+})
+
+test('what may change afterwards is written as it was, and between the lines that it was said between', async () => {
+  const { log } = createLogging({ format: 'json', level: 'info', fd, waitMs: 10 })
+  const parts = ['a']
+  log.write('info', 'before')
+  log.write('info', 'parts', { parts, secret: new Secret('hidden'), error: new Error('trouble') })
+  log.write('info', 'after', { at: 1 })
+  parts.push('b')
+  await until(() => written().length === 3)
+  const lines = written().map((one) => JSON.parse(one) as Record<string, unknown>)
+  expect(lines.map(({ msg }) => msg)).toEqual(['before', 'parts', 'after'])
+  expect(lines[1]).toMatchObject({ parts: ['a'], secret: '[redacted]', error: { message: 'trouble' } })
+})
+
+test('a block is written without waiting, and a long one in parts', async () => {
+  const { log } = createLogging({ format: 'json', level: 'info', fd, waitMs: 3_600_000 })
+  for (let at = 0; at < 128; at += 1) log.write('info', 'request', { at, long: 'x'.repeat(1_000) })
+  await until(() => written().length === 128)
+  expect(written().map((one) => (JSON.parse(one) as { at: number }).at)).toEqual(
+    Array.from({ length: 128 }, (_, at) => at),
+  )
+})
+
+test('a line has the time at which it was said', async () => {
+  const { log } = createLogging({ format: 'json', level: 'info', fd, waitMs: 3_600_000 })
+  const before = Date.now()
+  log.write('info', 'early')
+  const after = Date.now()
+  while (Date.now() < after + 5);
+  log.write('warn', 'late')
+  await until(() => written().length === 2)
+  const [early = 0, late = 0] = written().map((one) => Date.parse((JSON.parse(one) as { time: string }).time))
+  expect(early).toBeGreaterThanOrEqual(before)
+  expect(early).toBeLessThanOrEqual(after)
+  expect(late).toBeGreaterThan(after)
 })
 
 test('flush leaves nothing unwritten', () => {

@@ -1,6 +1,6 @@
 import type { Log, LogFields, LogLevel } from '@kube2iam-ts/agent-runtime'
-import { quoted } from '@kube2iam-ts/core'
 import pino from 'pino'
+import { isPlain, jsonLine, type PlainFields, textLine, toText } from './log-line.ts'
 
 export interface LoggingOptions {
   readonly format: 'text' | 'json'
@@ -18,49 +18,87 @@ export interface Logging {
 }
 
 /** What may wait for whoever reads the log; later lines are lost while nobody does, rather than the node's memory. */
-const MOST_WAITING_CHARACTERS = 1_048_576
+const MOST_WAITING_BYTES = 1_048_576
 
-/** A write costs a request more than all else that is done for it: lines are written by the block, … */
-const BLOCK_CHARACTERS = 8_192
-/** … or after a time that nobody who follows the log notices. */
+/** Lines that are put together and written at once; a write wakes a thread, and a pipe takes more than these. … */
+const BLOCK_LINES = 128
+/** … More than so many characters are written in parts, … */
+const BLOCK_CHARACTERS = 32_768
+/** … and fewer lines after a time that nobody who follows the log notices. */
 const WAIT_MS = 100
 
-/** Lines on standard error, by the keys that logrus uses (`time`, `level`, `msg`), so that existing parsers go on working. */
+/** A line of a moment, to be put together with others: see `createLogging`. */
+interface Entry {
+  readonly level: LogLevel
+  readonly at: number
+  readonly message: string
+  readonly fields: PlainFields
+}
+
+/**
+ * Lines on standard error, by the keys that logrus uses (`time`, `level`, `msg`), so that existing parsers go on working.
+ *
+ * Every request is a line. Making it at once, between what the network needs, cost a request as much as all that the
+ * emulator does for it: cold code, and half a line's strings for the collector to carry about. So what is said in words
+ * and numbers is kept as it is, and a block of it becomes text in one go. Whatever else is said, pino puts into words at
+ * once: objects may change.
+ */
 export function createLogging({ format, level, fd = 2, waitMs = WAIT_MS }: LoggingOptions): Logging {
+  // Without a `minLength`: for each line that comes, its writer would measure all that waits once more.
   const destination = pino.destination({
     dest: fd,
     sync: false,
-    minLength: BLOCK_CHARACTERS,
-    maxLength: MOST_WAITING_CHARACTERS,
+    maxLength: MOST_WAITING_BYTES,
+    contentMode: 'buffer',
   })
-  const stream =
-    format === 'json' ? destination : { write: (line: string) => destination.write(toText(line)) }
+  const plainLine = format === 'json' ? jsonLine : textLine
+  const timeText = createTimeText()
+  let waiting: (Entry | string)[] = []
+  let timer: NodeJS.Timeout | undefined
+
+  const writeOut = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    const lines = waiting
+    waiting = []
+    let block = ''
+    for (const line of lines) {
+      block +=
+        typeof line === 'string' ? line : plainLine(line.level, timeText(line.at), line.message, line.fields)
+      if (block.length >= BLOCK_CHARACTERS) {
+        destination.write(Buffer.from(block))
+        block = ''
+      }
+    }
+    if (block !== '') destination.write(Buffer.from(block))
+  }
   const logger = pino(
     {
       level,
       base: null,
-      timestamp: createTimestamp(),
+      timestamp: () => `,"time":"${timeText(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
     },
-    stream,
+    { write: (line: string) => void waiting.push(format === 'json' ? line : toText(line)) },
   )
-  let timer: NodeJS.Timeout | undefined
-  const writeOut = (): void => {
-    clearTimeout(timer)
-    timer = undefined
-    destination.flush()
+  const flush = (): void => {
+    // A write that was begun in another thread is not waited for when the process ends: none is begun for these.
+    destination.minLength = Number.POSITIVE_INFINITY
+    writeOut()
+    destination.flushSync()
+    destination.minLength = 0
   }
-  const flush = (): void => destination.flushSync()
   // However the process ends, short of a kill, its last lines say why.
   process.once('exit', flush)
   return {
     log: {
       enabled: (asked) => logger.isLevelEnabled(asked),
-      write(at: LogLevel, message: string, fields?: LogFields) {
+      write(at: LogLevel, message: string, fields: LogFields = NO_FIELDS) {
         if (!logger.isLevelEnabled(at)) return
-        logger[at](fields ?? {}, message)
-        if (at === 'warn' || at === 'error') writeOut()
+        if (isPlain(fields)) waiting.push({ level: at, at: Date.now(), message, fields })
+        else logger[at](fields, message)
+        if (at === 'warn' || at === 'error' || waiting.length >= BLOCK_LINES) writeOut()
         else timer ??= setTimeout(writeOut, waitMs).unref()
       },
     },
@@ -68,29 +106,15 @@ export function createLogging({ format, level, fd = 2, waitMs = WAIT_MS }: Loggi
   }
 }
 
-/** The field `time` as pino takes it. Writing a date out is a sixth of a line's cost, and changes once a millisecond. */
-function createTimestamp(): () => string {
-  let at = Number.NaN
+const NO_FIELDS: LogFields = {}
+
+/** A time in RFC 3339. Writing a date out is a sixth of a line's cost, and changes once a millisecond. */
+function createTimeText(): (at: number) => string {
+  let last = Number.NaN
   let text = ''
-  return () => {
-    const now = Date.now()
-    if (now !== at) text = `,"time":"${new Date(now).toISOString()}"`
-    at = now
+  return (at) => {
+    if (at !== last) text = new Date(at).toISOString()
+    last = at
     return text
   }
-}
-
-/** `time="…" level=info msg="…" key=value`: logrus's text format, from pino's line. */
-export function toText(line: string): string {
-  const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>
-  const pairs = Object.entries({ time, level, msg, ...fields }).map(
-    ([key, value]) => `${key}=${textOf(value)}`,
-  )
-  return `${pairs.join(' ')}\n`
-}
-
-function textOf(value: unknown): string {
-  const text = typeof value === 'string' ? value : JSON.stringify(value)
-  // What needs no quotes in logrus, plus the colon of times and addresses.
-  return /^[\w./@^+:-]+$/.test(text) && typeof value !== 'object' ? text : quoted(text)
 }
