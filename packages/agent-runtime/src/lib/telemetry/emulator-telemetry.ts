@@ -11,8 +11,7 @@ export function createEmulatorTelemetry({
     switch (event.kind) {
       case 'request': {
         const { service, route, outcome, status, durationMs, peer, pod, tokenVersion } = event
-        metrics.requestSeconds.observe({ code: status, handler: route }, durationMs / 1_000)
-        metrics.requests.inc({ service, handler: route, outcome, token_version: tokenVersion })
+        metrics.requests.count(event)
         if (outcome === 'rate-limited') metrics.rateLimited.inc()
         // A pod that is refused for asking too often must not fill the log instead.
         const level =

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { createRequestMetrics } from './request-metrics.ts'
 
 // kube2iam's buckets, so that its dashboards keep working: 1 ms, doubled, up to 8.192 s.
 const BUCKETS = Array.from({ length: 14 }, (_, power) => 0.001 * 2 ** power)
@@ -85,21 +86,7 @@ export function createMetrics(registry: Registry, measured: MeasuredOnScrape) {
       labelNames: ['version', 'build_date', 'commit_hash'],
       registers,
     }),
-    requestSeconds: new Histogram({
-      name: 'kube2iam_http_request_duration_seconds',
-      help: 'Time to answer a request of a pod.',
-      labelNames: ['code', 'handler'],
-      buckets: BUCKETS,
-      registers,
-    }),
-    requests: counter(
-      'requests_total',
-      'Requests of pods.',
-      'service',
-      'handler',
-      'outcome',
-      'token_version',
-    ),
+    requests: createRequestMetrics(registry, BUCKETS),
     rejected: counter('rejected_total', 'Connections and requests that got no further.', 'reason'),
     rateLimited: counter('rate_limited_total', 'Requests refused because the pod makes too many.'),
     denials: counter('denials_total', 'Requests for a role that policy denied.', 'code'),
