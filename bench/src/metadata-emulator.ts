@@ -1,15 +1,22 @@
-import { type ChildProcess, fork, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { type ChildProcess, execFileSync, fork, spawn, spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ServerKind } from './metadata-emulator/server.ts'
+import { NODE_FLAGS } from './footprint/agent.ts'
+import type { Captured, ServerKind } from './metadata-emulator/server.ts'
 import { type Figure, median, memoryOf, percentile, type Table } from './table.ts'
 
-const KINDS: readonly ServerKind[] = ['bare', 'silent', 'measured', 'told']
 const LIST = '/latest/meta-data/iam/security-credentials/'
+const TARGETS = [
+  ['credential document', `${LIST}app`],
+  ['role list', LIST],
+] as const
 const LANES = 16
-const ROUNDS = 40
-const REQUESTS = 500
+// Many and short: whoever else works on the machine spoils some of them, and the median is of the others.
+const ROUNDS = 120
+const REQUESTS = 200
 
 interface Server {
   readonly kind: ServerKind
@@ -23,16 +30,59 @@ interface Sample {
   readonly p99Ms: number
 }
 
-async function start(kind: ServerKind): Promise<Server> {
+/** What the agent's log goes to on a node: a pipe that somebody empties. */
+interface LogReader {
+  readonly fd: number
+  close(): void
+}
+
+function readLog(): LogReader {
+  const directory = mkdtempSync(join(tmpdir(), 'kube2iam-bench-'))
+  const pipe = join(directory, 'log')
+  execFileSync('mkfifo', [pipe])
+  // A shell, because opening a pipe waits for the other end.
+  const reader = spawn('sh', ['-c', 'exec cat "$0" > /dev/null', pipe], { stdio: 'ignore' })
+  const fd = openSync(pipe, 'w')
+  onCore('1', reader)
+  return {
+    fd,
+    close() {
+      closeSync(fd)
+      reader.kill()
+      rmSync(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+/** One core for the server under test, the other for everything else, where there is taskset. */
+const onCore = (core: '0' | '1', { pid }: ChildProcess): void => {
+  spawnSync('taskset', ['-acp', core, String(pid)], { stdio: 'ignore' })
+}
+
+async function start(kind: ServerKind, log: LogReader, captured: Captured = {}): Promise<Server> {
   const file = fileURLToPath(new URL('./metadata-emulator/server.ts', import.meta.url))
-  const child = fork(file, [kind], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+  const child = fork(file, [kind, JSON.stringify(captured)], {
+    execArgv: [...NODE_FLAGS],
+    env: { ...process.env, MALLOC_ARENA_MAX: '1' },
+    stdio: ['ignore', 'ignore', log.fd, 'ipc'],
+  })
   const port = await new Promise<number>((resolve, reject) => {
     child.once('message', (message) => resolve((message as { port: number }).port))
     child.once('exit', (code) => reject(new Error(`the ${kind} server ended with ${code}`)))
   })
-  // One core for the server, the other for the client, where there is taskset.
-  spawnSync('taskset', ['-acp', '0', String(child.pid)], { stdio: 'ignore' })
+  onCore('0', child)
   return { kind, port, child }
+}
+
+/** The emulator's answers, but for the date, which every server writes itself. */
+async function capture({ port }: Server): Promise<Captured> {
+  const answers = TARGETS.map(async ([, target]) => {
+    const answer = await fetch(`http://127.0.0.1:${port}${target}`)
+    const names = ['Server', 'Connection', 'Content-Type', 'Content-Length']
+    const headers = names.flatMap((name) => [name, answer.headers.get(name) ?? ''])
+    return [target, { headers, body: await answer.text() }] as const
+  })
+  return Object.fromEntries(await Promise.all(answers))
 }
 
 /** One connection for each request, as the answers' `Connection: close` has it. */
@@ -83,19 +133,22 @@ async function round({ port, child }: Server, target: string): Promise<Sample> {
 
 /** Warm answers of the emulator against a bare node:http server with the same bytes: same run, taking turns. */
 export async function run(): Promise<Table> {
-  const servers = await Promise.all(KINDS.map(start))
+  const log = readLog()
+  const servers: Server[] = []
   const figures: Figure[] = []
   try {
-    for (const [what, target] of [
-      ['credential document', `${LIST}app`],
-      ['role list', LIST],
-    ] as const) {
+    for (const kind of ['silent', 'measured', 'told'] as const) servers.push(await start(kind, log))
+    const [silent] = servers
+    if (silent !== undefined) servers.unshift(await start('bare', log, await capture(silent)))
+    for (const [what, target] of TARGETS) {
       const samples: Record<ServerKind, Sample[]> = { bare: [], silent: [], measured: [], told: [] }
       // The first rounds are the compiler's.
-      for (let turn = 0; turn < ROUNDS / 4; turn += 1)
+      for (let turn = 0; turn < ROUNDS / 2; turn += 1)
         for (const server of servers) await round(server, target)
       for (let turn = 0; turn < ROUNDS; turn += 1) {
-        for (const server of servers) samples[server.kind].push(await round(server, target))
+        // Each in every place: what a neighbour leaves behind is not always the same one's to bear.
+        const order = turn % 2 === 0 ? servers : servers.toReversed()
+        for (const server of order) samples[server.kind].push(await round(server, target))
       }
       figures.push(...compare(what, samples))
     }
@@ -105,17 +158,26 @@ export async function run(): Promise<Table> {
     }
   } finally {
     for (const { child } of servers) child.kill()
+    log.close()
   }
   return {
     title: 'metadata-emulator: warm answers against bare node:http',
     figures,
     notes: [
       `${ROUNDS} rounds of ${REQUESTS} requests for each server in turn, ${LANES} at a time, a connection each; medians`,
-      'told: with the metrics and the JSON log of the agent; measured: without the log; silent: without both',
+      `every server with the flags of the image: ${NODE_FLAGS.join(' ')}`,
+      'told: with the metrics and the JSON log of the agent, into a pipe that is read; measured: without the log; silent: without both',
       'the ratio is of server CPU for each request: the client needs more time than the server, and hides it otherwise',
     ],
   }
 }
+
+/** What costs what: each is the difference that it makes. */
+const WHAT_COSTS = [
+  ['gates, checks and the emulator', 'silent', 'bare'],
+  ['metrics', 'measured', 'silent'],
+  ['the log', 'told', 'measured'],
+] as const
 
 function compare(what: string, samples: Readonly<Record<ServerKind, Sample[]>>): Figure[] {
   const of = (kind: ServerKind, pick: (sample: Sample) => number) => median(samples[kind].map(pick))
@@ -135,6 +197,14 @@ function compare(what: string, samples: Readonly<Record<ServerKind, Sample[]>>):
       what: `${what}: CPU ratio, ${kind}`,
       value: ratio(kind, (one) => one.cpuMicros),
       unit: '× bare',
+      against: bareCpu,
+    })),
+    ...WHAT_COSTS.map(([part, kind, without]) => ({
+      what: `${what}: CPU of ${part}`,
+      value: median(
+        samples[kind].map((one, turn) => one.cpuMicros - (samples[without][turn] ?? one).cpuMicros),
+      ),
+      unit: 'µs/request',
       against: bareCpu,
     })),
     {

@@ -17,18 +17,18 @@ import { createMetrics } from '../../../packages/agent-runtime/src/lib/telemetry
 
 export type ServerKind = 'bare' | 'silent' | 'measured' | 'told'
 
-const LIST = '/latest/meta-data/iam/security-credentials/'
+/** The emulator's own answers, as they were captured from it, which the bare server repeats. */
+export type Captured = Readonly<
+  Record<string, { readonly headers: readonly string[]; readonly body: string }>
+>
 
-/** The emulator's own answers, captured once, for the bare server to repeat. */
-async function bare(): Promise<number> {
-  const { port } = await emulator('silent')
-  const ready = new Map<string, { headers: string[]; body: Buffer }>()
-  for (const target of [LIST, `${LIST}app`]) {
-    const answer = await fetch(`http://127.0.0.1:${port}${target}`)
-    const body = Buffer.from(await answer.arrayBuffer())
-    const headers = ['Server', 'EC2ws', 'Connection', 'close', 'Content-Type', 'text/plain']
-    ready.set(target, { headers: [...headers, 'Content-Length', String(body.length)], body })
-  }
+async function bare(captured: Captured): Promise<number> {
+  const ready = new Map(
+    Object.entries(captured).map(([target, { headers, body }]) => [
+      target,
+      { headers: [...headers], body: Buffer.from(body) },
+    ]),
+  )
   const server = createServer((request, response) => {
     const answer = ready.get(request.url ?? '')
     response.writeHead(answer === undefined ? 404 : 200, answer?.headers ?? [])
@@ -93,6 +93,7 @@ function telling(logged: boolean): Report<EmulatorEvent> {
   return createEmulatorTelemetry({ log, metrics })
 }
 
-const kind = process.argv[2] as ServerKind
-const port = kind === 'bare' ? await bare() : (await emulator(kind)).port
+const [, , kind, captured = '{}'] = process.argv as [string, string, ServerKind, string?]
+const port = kind === 'bare' ? await bare(JSON.parse(captured) as Captured) : (await emulator(kind)).port
+process.once('disconnect', () => process.exit())
 process.send?.({ port })
