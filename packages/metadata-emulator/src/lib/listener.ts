@@ -87,6 +87,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     refuseRaw(socket, status, clock)
   }
 
+  // One for all sockets: a pod's every request is a connection, and a closure for each of them is the collector's work.
+  function leave(this: Socket): void {
+    const connection = open.get(this)
+    if (connection === undefined) return
+    open.delete(this)
+    if (connection.counted) gate.leave(connection.peer)
+  }
+
   server.on('connection', (socket: Socket) => {
     const peer = toIpAddress(socket.remoteAddress ?? '')
     if (peer === undefined) {
@@ -94,11 +102,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       return
     }
     const verdict = gate.enter(peer)
-    open.set(socket, { peer, refused: false })
-    socket.once('close', () => {
-      open.delete(socket)
-      if (verdict === 'entered') gate.leave(peer)
-    })
+    open.set(socket, { peer, counted: verdict === 'entered', refused: false })
+    socket.on('close', leave)
     if (verdict === 'entered') return
     if (open.size - gate.open <= limits.refusedConnections) reject(socket, verdict, 503)
     else {
@@ -111,35 +116,35 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     const { socket } = request
     const connection = open.get(socket)
     if (connection === undefined || connection.refused) return
-    serve(request, response, socket, connection.peer).catch((error: unknown) => {
-      // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
-      report({ kind: 'bug', error })
-      socket.destroy()
-    })
-  })
-
-  const serve = async (
-    request: IncomingMessage,
-    response: ServerResponse,
-    socket: Socket,
-    peer: IpAddress,
-  ): Promise<void> => {
     const headers = pickHeaders(request.rawHeaders)
     const fault = headersFault(request, headers)
     if (fault !== undefined) {
       reject(socket, fault, 400)
       return
     }
-    if (hasBody(headers) && !(await swallow(request, limits.bodyBytes))) {
-      reject(socket, 'body-too-large', 413)
-      return
+    const asked = new AskedRequest(request, response, connection.peer, headers)
+    if (hasBody(headers)) void answerAfterBody(request, asked, response, socket)
+    else void answer(asked, response, socket)
+  })
+
+  const answer = async (asked: AskedRequest, response: ServerResponse, socket: Socket): Promise<void> => {
+    try {
+      send(response, socket, await handler(asked), limits.idleTimeoutMs)
+    } catch (error) {
+      // The handler never rejects, so this is a reply that HTTP cannot carry. One client loses one answer.
+      report({ kind: 'bug', error })
+      socket.destroy()
     }
-    send(
-      response,
-      socket,
-      await handler(new AskedRequest(request, response, peer, headers)),
-      limits.idleTimeoutMs,
-    )
+  }
+
+  const answerAfterBody = async (
+    request: IncomingMessage,
+    asked: AskedRequest,
+    response: ServerResponse,
+    socket: Socket,
+  ): Promise<void> => {
+    if (await swallow(request, limits.bodyBytes)) await answer(asked, response, socket)
+    else reject(socket, 'body-too-large', 413)
   }
 
   server.on('checkExpectation', ({ socket }: IncomingMessage) => reject(socket, 'expectation', 417))
@@ -177,6 +182,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
 
 interface Connection {
   readonly peer: IpAddress
+  /** Whether the gate let it in, and is to be told when it goes. */
+  readonly counted: boolean
   /** Answered before it got to a request: whatever else arrives is not looked at. */
   refused: boolean
 }

@@ -91,25 +91,26 @@ function refuseEarly({ method, headers, target }: EmulatorRequest, route: Route)
 const isServed = (route: Route): boolean =>
   route.name !== 'malformed' && route.name !== 'never' && route.name !== 'token-versioned'
 
-async function dispatch(
+// No `async` of its own: a promise more in the way of every request.
+function dispatch(
   route: Exclude<Route, { name: 'token' }>,
   request: EmulatorRequest,
   caller: CallerAnswer,
   patience: Patience,
   credentials: CredentialRoutes,
   tree: TreeRoutes,
-): Promise<Answer> {
+): Answer | Promise<Answer> {
   const { peer } = request
   switch (route.name) {
     // Of an address that stayed unknown these are 503 and not 403 (row 68): their service says so itself.
     case 'role-list':
-      return await credentials.roleList(peer, patience)
+      return credentials.roleList(peer, patience)
     case 'role-document':
-      return await credentials.document(peer, route.requested, route.extended, patience)
+      return credentials.document(peer, route.requested, route.extended, patience)
     case 'iam-index':
-      return await credentials.index(peer, patience)
+      return credentials.index(peer, patience)
     case 'iam-info':
-      return await credentials.info(peer, patience)
+      return credentials.info(peer, patience)
     case 'versions':
     case 'version-index':
     case 'meta-data-index':
@@ -118,7 +119,7 @@ async function dispatch(
     case 'token-versioned':
     case 'malformed':
       if (caller.kind === 'unknown') return empty(403, 'caller-unknown')
-      return await treeRoute(route, () => hasRole(peer, caller, patience, credentials), request, tree)
+      return treeRoute(route, () => hasRole(peer, caller, patience, credentials), request, tree)
     default:
       return route satisfies never
   }
