@@ -34,18 +34,20 @@ const anyText = fc.oneof(
     ),
   }),
 )
+// Half a character, pino writes as it is; a file then has a replacement character, where ours has an escape.
+const wholeText = anyText.filter((text) => text.isWellFormed())
 const plainFields = fc.dictionary(
-  // pino's own keys would stand in a line twice, and of half a character pino makes no JSON; whole numbers are keys that change places when text is made of JSON.
+  // pino's own keys would stand in a line twice; whole numbers are keys that change places when text is made of JSON.
   fc
-    .oneof(anyText, fc.constantFrom('pod', 'durationMs'))
-    .filter((key) => key.isWellFormed() && !/^(?:time|level|msg|__proto__|\d+)$/.test(key)),
-  fc.oneof(anyText, fc.integer(), fc.double(), fc.boolean(), fc.constant(undefined)),
+    .oneof(wholeText, fc.constantFrom('pod', 'durationMs'))
+    .filter((key) => !/^(?:time|level|msg|__proto__|\d+)$/.test(key)),
+  fc.oneof(wholeText, fc.integer(), fc.double(), fc.boolean(), fc.constant(undefined)),
   { noNullPrototype: true },
 )
 
 test('a line of plain values is what pino writes, byte for byte', () => {
   fc.assert(
-    fc.property(anyText, plainFields, (message, fields) => {
+    fc.property(wholeText, plainFields, (message, fields) => {
       expect(jsonLine('info', TIME, message, fields)).toBe(byPino(message, fields))
     }),
   )
@@ -63,7 +65,7 @@ test('whatever somebody wrote, a line is one line of JSON that says it', () => {
 
 test('the text of plain values is what it is by way of JSON', () => {
   fc.assert(
-    fc.property(anyText, plainFields, (message, fields) => {
+    fc.property(wholeText, plainFields, (message, fields) => {
       expect(textLine('info', TIME, message, fields)).toBe(toText(byPino(message, fields)))
     }),
   )

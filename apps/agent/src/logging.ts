@@ -27,6 +27,14 @@ const BLOCK_CHARACTERS = 32_768
 /** … and fewer lines after a time that nobody who follows the log notices. */
 const WAIT_MS = 100
 
+/** The part that is used of pino's writer, whose types know text only. */
+interface Destination {
+  /** No write begins before so much waits. */
+  minLength: number
+  write(block: Uint8Array): boolean
+  flushSync(): void
+}
+
 /** A line of a moment, to be put together with others: see `createLogging`. */
 interface Entry {
   readonly level: LogLevel
@@ -50,7 +58,7 @@ export function createLogging({ format, level, fd = 2, waitMs = WAIT_MS }: Loggi
     sync: false,
     maxLength: MOST_WAITING_BYTES,
     contentMode: 'buffer',
-  })
+  }) as unknown as Destination
   const plainLine = format === 'json' ? jsonLine : textLine
   const timeText = createTimeText()
   let waiting: (Entry | string)[] = []

@@ -64,11 +64,11 @@ export function createRequestMetrics(registry: Registry, bounds: readonly number
     return made
   }
 
-  new Counter({
+  const requests = new Counter({
     name: 'kube2iam_requests_total',
     help: 'Requests of pods.',
     labelNames: ['service', 'handler', 'outcome', 'token_version'],
-    registers: [registry],
+    registers: [],
     collect() {
       for (const [handler, ofRoute] of tallies) {
         for (const tally of ofRoute) {
@@ -79,6 +79,7 @@ export function createRequestMetrics(registry: Registry, bounds: readonly number
       }
     },
   })
+  registry.registerMetric(requests)
   registry.registerMetric(durations(times, bounds) as unknown as Histogram)
 
   return {
