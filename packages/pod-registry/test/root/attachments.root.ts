@@ -8,8 +8,16 @@ import { ip as address } from '../following.ts'
 // The adapter against the kernel: a node's namespace with a real bridge or real routes to pods, and pods' namespaces.
 
 const ASK = new URL('ask-node.ts', import.meta.url).pathname
-/** Whether it is accepted or refused: packets have gone both ways. */
-const SAY = `require('node:net').connect(9, '10.9.0.1').on('error', () => {}).on('connect', () => process.exit())`
+/** Accepted or refused, packets have gone both ways; anything else only says that a link is not quite up yet. */
+const SAY = `(function say(left) {
+  const socket = require('node:net').connect(9, '10.9.0.1')
+  socket.on('connect', () => process.exit(0))
+  socket.on('error', ({ code }) => {
+    if (code === 'ECONNREFUSED') process.exit(0)
+    if (left === 0) process.exit(1)
+    setTimeout(say, 50, left - 1)
+  })
+})(200)`
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' })
 
 function whyNot(): string | undefined {
@@ -40,7 +48,8 @@ function createNode(
   const inNode = (...args: string[]): string => ip('-n', node, ...args)
   inNode('link', 'set', 'lo', 'up')
   if (kind === 'bridge') {
-    inNode('link', 'add', 'cni0', 'type', 'bridge')
+    // Of its own, as the bridge plugin does it: the kernel's choice changes with the ports, and takes the neighbours along.
+    inNode('link', 'add', 'cni0', 'address', '02:00:00:00:00:01', 'type', 'bridge')
     inNode('address', 'add', '10.9.0.1/24', 'dev', 'cni0')
     inNode('link', 'set', 'cni0', 'up')
   }
@@ -82,6 +91,8 @@ function createNode(
           ...(prefix === 128 ? ['nodad'] : []),
         )
       }
+      // On a bridge a pod says only what it is told to say: no word of IPv6 moves its MAC address in between.
+      if (kind === 'bridge') ip('-n', namespace, 'link', 'set', 'eth0', 'addrgenmode', 'none')
       ip('-n', namespace, 'link', 'set', 'eth0', 'up')
       inNode('link', 'set', name, ...(kind === 'bridge' ? ['master', 'cni0'] : []), 'up')
       if (kind === 'ptp') {
