@@ -165,6 +165,27 @@ describe('lists', () => {
     expect(Object.keys(answer.body.items[0] ?? {})).toEqual(['kind', 'apiVersion', 'metadata'])
   })
 
+  test.each([
+    [
+      'one object’s metadata',
+      'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json',
+    ],
+    ['nothing that is served', 'application/yaml'],
+  ])('are 406 for who asks for %s, whatever else would do', async (_, accept) => {
+    const answer = await call('/api/v1/pods', { headers: { accept } })
+    expect([answer.status, answer.body.reason]).toEqual([406, 'NotAcceptable'])
+  })
+
+  test('are whole for who asks for what is not known first', async () => {
+    const accept = 'application/json;as=Nonsense;g=meta.k8s.io;v=v1,application/json'
+    expect((await call('/api/v1/pods', { headers: { accept } })).body.kind).toBe('PodList')
+  })
+
+  test('of metadata are no answer to a get', async () => {
+    const accept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json'
+    expect((await call('/api/v1/namespaces/default/pods/a', { headers: { accept } })).status).toBe(406)
+  })
+
   test('from the future are 504 with the cause that client-go looks for', async () => {
     const answer = await call('/api/v1/pods?resourceVersion=99999999')
     expect(answer).toMatchObject({
@@ -227,6 +248,35 @@ describe('watches', () => {
   test('get none where they do not', async () => {
     const { lines, ended } = await watch(`resourceVersion=${server.resourceVersion}&timeoutSeconds=130`)
     await clock.advance(130_000)
+    await ended
+    expect(lines).toEqual(['end'])
+  })
+
+  test('show metadata only, where that is asked for', async () => {
+    const accept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json'
+    const { raw, stop } = await watch(
+      `resourceVersion=${server.resourceVersion}&allowWatchBookmarks=true`,
+      accept,
+    )
+    server.apply(pod('a'))
+    await clock.advance(60_000)
+    expect(raw).toMatchObject([
+      { type: 'ADDED', object: { kind: 'PartialObjectMetadata', metadata: { name: 'a' } } },
+      { type: 'BOOKMARK', object: { kind: 'PartialObjectMetadata' } },
+    ])
+    expect(raw[0]?.object).not.toHaveProperty('spec')
+    stop.abort()
+  })
+
+  test.each(['an event', 'a bookmark'])('that ask for a list’s metadata end empty at %s', async (what) => {
+    const accept = ['PartialObjectMetadataList', 'PartialObjectMetadata']
+      .map((kind) => `application/json;as=${kind};g=meta.k8s.io;v=v1`)
+      .join(',')
+    const query = `resourceVersion=${server.resourceVersion}&allowWatchBookmarks=true`
+    const { status, lines, ended } = await watch(query, accept)
+    expect([status, lines]).toEqual([200, []])
+    if (what === 'an event') server.apply(pod('a'))
+    await clock.advance(what === 'an event' ? 0 : 60_000)
     await ended
     expect(lines).toEqual(['end'])
   })

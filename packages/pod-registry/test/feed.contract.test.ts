@@ -1,32 +1,43 @@
-import type { PodIdentity } from '@kube2iam-ts/core'
+import type { NamespaceRecord, PodIdentity } from '@kube2iam-ts/core'
 import { systemClock } from '@kube2iam-ts/core'
 import { expect } from 'vitest'
-import { connectToCluster, createPodFeed, loadCluster } from '../src/kubernetes.ts'
+import type { Feed } from '../src/index.ts'
+import {
+  type ClusterFeedOptions,
+  connectToCluster,
+  createNamespaceFeed,
+  createPodFeed,
+  loadCluster,
+} from '../src/kubernetes.ts'
 import { createFakeApiServer, createScriptedFeed, type FakeApiServer, type Manifest } from '../src/testing.ts'
-import { feedContract } from './feed.contract.ts'
+import { type FeedItems, type FeedUnderTest, feedContract, NAMESPACES, PODS } from './feed.contract.ts'
 
-feedContract('scripted', async (pods) => {
-  const feed = createScriptedFeed<PodIdentity>()
-  const now = new Map(pods.map((pod) => [pod.uid, pod]))
-  feed.snapshot(...pods)
-  return {
-    feed,
-    put(pod) {
-      now.set(pod.uid, pod)
-      feed.upsert(pod)
-    },
-    remove(pod) {
-      feed.delete(now.get(pod.uid) ?? pod)
-      now.delete(pod.uid)
-    },
-    bookmark: () => feed.progress(),
-    loseTouch: async () => feed.stale(),
-    forget: async () => feed.snapshot(...now.values()),
-    close: async () => {},
-  }
-})
+function scripted<Item extends { readonly name: string }>(items: FeedItems<Item>): void {
+  feedContract('scripted', items, async (given) => {
+    const feed = createScriptedFeed<Item>()
+    const now = new Map(given.map((item) => [item.name, item]))
+    feed.snapshot(...given)
+    return {
+      feed,
+      put(item) {
+        now.set(item.name, item)
+        feed.upsert(item)
+      },
+      remove(item) {
+        feed.delete(now.get(item.name) ?? item)
+        now.delete(item.name)
+      },
+      bookmark: () => feed.progress(),
+      loseTouch: async () => feed.stale(),
+      forget: async () => feed.snapshot(...now.values()),
+      close: async () => {},
+    }
+  })
+}
+scripted(PODS)
+scripted(NAMESPACES)
 
-const manifest = (pod: PodIdentity): Manifest => ({
+const podManifest = (pod: PodIdentity): Manifest => ({
   kind: 'Pod',
   metadata: {
     name: pod.name,
@@ -38,24 +49,45 @@ const manifest = (pod: PodIdentity): Manifest => ({
   status: { phase: pod.phase, podIPs: pod.addresses.map((ip) => ({ ip })), podIP: pod.addresses[0] },
 })
 
-for (const tls of [false, true]) {
-  feedContract(`the real one against an API server over ${tls ? 'HTTPS' : 'HTTP'}`, async (pods) => {
-    const server: FakeApiServer = createFakeApiServer({ bookmarkEveryMs: 20, ...(tls && { tls: true }) })
-    for (const pod of pods) server.apply(manifest(pod))
+const namespaceManifest = ({ name, annotations }: NamespaceRecord): Manifest => ({
+  kind: 'Namespace',
+  metadata: { name, annotations },
+})
+
+interface Real<Item> {
+  tls: boolean
+  items: FeedItems<Item>
+  manifest: (item: Item) => Manifest
+  createFeed: (options: ClusterFeedOptions) => Feed<Item>
+}
+
+function real<Item extends { readonly name: string }>({
+  tls,
+  items,
+  manifest,
+  createFeed,
+}: Real<Item>): void {
+  const name = `the real one against an API server over ${tls ? 'HTTPS' : 'HTTP'}`
+  feedContract(name, items, async (given): Promise<FeedUnderTest<Item>> => {
+    const server = createFakeApiServer({ bookmarkEveryMs: 20, ...(tls && { tls: true }) })
+    for (const { metadata } of server.list('Namespace')) server.delete('Namespace', undefined, metadata.name)
+    for (const item of given) server.apply(manifest(item))
     const { url } = await server.listen()
     const connection = connectToCluster(await loadCluster({ kind: 'address', server: url, insecure: true }))
-    const feed = createPodFeed({
+    const feed = createFeed({
       connection,
       clock: systemClock,
       random: Math.random,
-      annotationKeys: [],
-      node: 'node-1',
+      annotationKeys: ['roles'],
       backoff: { baseMs: 10, maxMs: 50 },
     })
     return {
       feed,
-      put: (pod) => void server.apply(manifest(pod)),
-      remove: (pod) => server.delete('Pod', pod.namespace, pod.name),
+      put: (item) => void server.apply(manifest(item)),
+      remove(item) {
+        const { kind, metadata } = manifest(item)
+        server.delete(kind, metadata.namespace, item.name)
+      },
       bookmark: () => {},
       async loseTouch() {
         await watching(server)
@@ -72,6 +104,16 @@ for (const tls of [false, true]) {
     }
   })
 }
+
+for (const tls of [false, true]) {
+  real({
+    tls,
+    items: PODS,
+    manifest: podManifest,
+    createFeed: (options) => createPodFeed({ ...options, node: 'node-1' }),
+  })
+}
+real({ tls: false, items: NAMESPACES, manifest: namespaceManifest, createFeed: createNamespaceFeed })
 
 /** Both faults are of watches that are open: before the first list has led to one, they would do nothing. */
 const watching = (server: FakeApiServer): Promise<void> =>

@@ -43,9 +43,16 @@ export interface Collection<Item> {
   watch(from: string, timeoutSeconds: number, signal: AbortSignal): AsyncGenerator<Watched<Item>>
 }
 
-const METADATA = ['PartialObjectMetadataList', 'PartialObjectMetadata']
-  .map((kind) => `application/json;as=${kind};g=meta.k8s.io;v=v1`)
-  .join(',')
+/**
+ * What to ask for so that only metadata comes. A list and a watch want different kinds, one each: the API server takes
+ * the first that it knows, without looking whether it suits. A list is then 406, and a watch ends empty at its first
+ * event. Whole objects stand in where none of it is known.
+ */
+const METADATA = {
+  list: 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json',
+  watch: 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json',
+}
+const WHOLE = { list: 'application/json', watch: 'application/json' }
 
 /** How far a watch has come, and whether a bookmark alone says so: then the event of that version was not read. */
 interface Reached {
@@ -60,12 +67,12 @@ interface WatchLine {
 
 export function createCollection<Item>(options: CollectionOptions<Item>): Collection<Item> {
   const { connection, clock, path, reduce, listSilenceMs, watchSilenceMs } = options
-  const accept = options.metadataOnly === true ? `${METADATA},application/json` : 'application/json'
+  const accept = options.metadataOnly === true ? METADATA : WHOLE
   const selector = options.fieldSelector === undefined ? {} : { fieldSelector: options.fieldSelector }
-  const get = (query: Record<string, string>, signal: AbortSignal) => ({
+  const get = (call: 'list' | 'watch', query: Record<string, string>, signal: AbortSignal) => ({
     method: 'GET' as const,
     path: `${path}?${new URLSearchParams({ ...query, ...selector }).toString()}`,
-    headers: { accept },
+    headers: { accept: accept[call] },
     signal,
   })
 
@@ -78,7 +85,7 @@ export function createCollection<Item>(options: CollectionOptions<Item>): Collec
         try {
           const paging = pageSize > 0 ? { limit: `${pageSize}` } : {}
           const response = await connection.request(
-            get({ ...paging, ...(next === undefined ? {} : { continue: next }) }, deadMan.signal),
+            get('list', { ...paging, ...(next === undefined ? {} : { continue: next }) }, deadMan.signal),
           )
           if (response.status !== 200) throw await refused(response, 'FEED_LIST_FAILED')
           const { metadata } = await splitList(deadMan.watched(response.body), (object) => {
@@ -103,7 +110,7 @@ export function createCollection<Item>(options: CollectionOptions<Item>): Collec
       }
       const deadMan = createDeadMan(clock, watchSilenceMs, signal)
       try {
-        const response = await connection.request(get(query, deadMan.signal))
+        const response = await connection.request(get('watch', query, deadMan.signal))
         if (response.status !== 200) throw await refused(response, 'FEED_WATCH_FAILED')
         yield { type: 'open', version: from }
         let last: Reached = { version: from, byBookmark: false }

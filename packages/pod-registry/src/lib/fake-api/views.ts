@@ -1,22 +1,44 @@
 import type { KubernetesObject } from './objects.ts'
 import { apiVersionOf, type Resource } from './resources.ts'
+import { notAcceptable } from './statuses.ts'
 
-/** How the client wants objects shown: as they are, metadata only, or as the table that kubectl prints. */
-export type View = 'whole' | 'metadata' | 'table'
+/**
+ * How the client wants objects shown: as they are, metadata only (of one object, or of a list), or as the table that
+ * kubectl prints.
+ */
+export type View = 'whole' | 'metadata' | 'metadata-list' | 'table'
 
-/** Reads an Accept header: the first media type that can be served wins. */
-export function viewOf(accept: string | undefined): View {
-  for (const type of (accept ?? '').split(',')) {
-    if (!type.includes('json')) continue
-    const as = /;\s*as=(\w+)/.exec(type)?.[1]
-    if (as === undefined) return 'whole'
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') return 'metadata'
-    if (as === 'Table' && /v=v1(?!\w)/.test(type)) return 'table'
-  }
-  return 'whole'
+const AS: Readonly<Record<string, View>> = {
+  PartialObjectMetadata: 'metadata',
+  PartialObjectMetadataList: 'metadata-list',
+  Table: 'table',
 }
 
-const META = 'meta.k8s.io/v1'
+/**
+ * Reads an Accept header as the API server does (apiserver, `negotiation.NegotiateMediaTypeOptions`): the first clause
+ * that it can serve at all is taken, whether or not it suits what is asked for; the clauses after it are not looked at.
+ */
+export function viewOf(accept = ''): View {
+  const clauses = accept.split(',').map(clauseOf)
+  for (const { type, as, group, version } of clauses) {
+    if (!['', '*/*', 'application/*', 'application/json'].includes(type)) continue
+    if (as === undefined && group === undefined && version === undefined) return 'whole'
+    const view = AS[as ?? '']
+    if (view !== undefined && group === META_GROUP && version === 'v1') return view
+  }
+  throw notAcceptable('only the following media types are accepted: application/json')
+}
+
+function clauseOf(clause: string) {
+  const [type = '', ...rest] = clause.split(';').map((part) => part.trim())
+  const parameters = new Map(
+    rest.map((part) => [part.slice(0, part.indexOf('=')), part.slice(part.indexOf('=') + 1)]),
+  )
+  return { type, as: parameters.get('as'), group: parameters.get('g'), version: parameters.get('v') }
+}
+
+const META_GROUP = 'meta.k8s.io'
+const META = `${META_GROUP}/v1`
 
 const partial = (object: KubernetesObject): object => ({
   kind: 'PartialObjectMetadata',
@@ -30,8 +52,23 @@ export interface ListMeta {
   remainingItemCount?: number
 }
 
-/** A list as JSON text in pieces, so that a list of 100,000 pods is never one string. */
-export function* listText(
+/** A list as JSON text in pieces, so that a list of 100,000 pods is never one string. Throws 406 for a view of one object. */
+export function listText(
+  resource: Resource,
+  items: readonly KubernetesObject[],
+  metadata: ListMeta,
+  view: View,
+  now: number,
+): Generator<string> {
+  if (view === 'metadata') {
+    throw notAcceptable(
+      `you requested PartialObjectMetadata, but the requested object is a list (*core.${resource.kind}List)`,
+    )
+  }
+  return pieces(resource, items, metadata, view, now)
+}
+
+function* pieces(
   resource: Resource,
   items: readonly KubernetesObject[],
   metadata: ListMeta,
@@ -42,11 +79,11 @@ export function* listText(
     yield JSON.stringify(table(resource, items, metadata, now))
     return
   }
-  const kind = view === 'metadata' ? 'PartialObjectMetadataList' : `${resource.kind}List`
-  const apiVersion = view === 'metadata' ? META : apiVersionOf(resource)
+  const kind = view === 'metadata-list' ? 'PartialObjectMetadataList' : `${resource.kind}List`
+  const apiVersion = view === 'metadata-list' ? META : apiVersionOf(resource)
   yield `{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":${JSON.stringify(metadata)},"items":[`
   for (const [index, item] of items.entries()) {
-    yield `${index === 0 ? '' : ','}${JSON.stringify(view === 'metadata' ? partial(item) : withoutType(item))}`
+    yield `${index === 0 ? '' : ','}${JSON.stringify(view === 'metadata-list' ? partial(item) : withoutType(item))}`
   }
   yield ']}\n'
 }
@@ -56,8 +93,13 @@ function withoutType({ kind: _kind, apiVersion: _apiVersion, ...rest }: Kubernet
   return rest
 }
 
-/** One object as it is answered to a get, a write or inside a watch event. */
+/** One object as it is answered to a get, a write or inside a watch event. Throws 406 where a list was asked for. */
 export function shown(resource: Resource, object: KubernetesObject, view: View, now: number): object {
+  if (view === 'metadata-list') {
+    throw notAcceptable(
+      `you requested PartialObjectMetadataList, but the requested object is not a list (*core.${resource.kind})`,
+    )
+  }
   if (view === 'metadata') return partial(object)
   if (view === 'table') {
     return table(resource, [object], { resourceVersion: object.metadata.resourceVersion ?? '' }, now)

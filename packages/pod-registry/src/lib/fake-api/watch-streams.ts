@@ -85,7 +85,7 @@ export function createWatchStreams({
     let queue: string[] = []
     let held: string | undefined
     let wake: (() => void) | undefined
-    let end: 'timeout' | 'dropped' | 'left' | undefined
+    let end: 'finished' | 'dropped' | 'left' | undefined
     const cancels: Cancel[] = []
     const rouse = (): void => {
       wake?.()
@@ -107,12 +107,22 @@ export function createWatchStreams({
       held = undefined
       rouse()
     }
+    const finish = (): void => {
+      end ??= 'finished'
+      rouse()
+    }
+    // As the API server does where an object cannot be shown as the client wants it, a list instead of an object: the
+    // answer was 200 already, and the stream ends without a word at the first thing that there would be to say.
+    const show = (type: Change['type'], object: KubernetesObject, to: (line: string) => void): void => {
+      if (view === 'metadata-list') finish()
+      else to(eventLine(type, shown(resource, object, view, clock.now())))
+    }
     const self: Stream = {
       resource,
       say,
       push(change) {
         const type = transition(request, change)
-        if (type !== undefined) say(eventLine(type, shown(resource, change.object, view, clock.now())))
+        if (type !== undefined) show(type, change.object, say)
       },
       release: rouse,
       drop() {
@@ -124,8 +134,12 @@ export function createWatchStreams({
       // A bookmark says that everything up to it was sent. A stream out of order may not make it lie: nobody could
       // find out what it had skipped.
       releaseHeld()
-      if (!faults.noBookmarks) queue.push(bookmarkLine(resource, store.version, view))
-      rouse()
+      if (faults.noBookmarks) rouse()
+      else if (view === 'metadata-list') finish()
+      else {
+        queue.push(bookmarkLine(resource, store.version, view))
+        rouse()
+      }
     }
     const beat = (): void => {
       cancels[0] = clock.after(bookmarkEveryMs, () => {
@@ -169,7 +183,7 @@ export function createWatchStreams({
     }
 
     for (const object of initial.filter(request.matches)) {
-      queue.push(eventLine('ADDED', shown(resource, object, view, clock.now())))
+      show('ADDED', object, (line) => queue.push(line))
     }
     for (const change of backlog) if (change.resource === resource) self.push(change)
     streams.add(self)
@@ -178,8 +192,7 @@ export function createWatchStreams({
       clock.after(request.timeoutSeconds * 1000, () => {
         // The API server says where it is before it ends a watch, so that the next one resumes there.
         if (request.bookmarks) bookmark()
-        end = 'timeout'
-        rouse()
+        finish()
       }),
     )
     return { [Symbol.asyncIterator]: () => iterator }
