@@ -1,4 +1,4 @@
-import { createFakeClock } from '@kube2iam-ts/core/testing'
+import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   createDaemonSetReader,
@@ -19,8 +19,14 @@ beforeEach(() => {
 afterEach(() => server.close())
 
 describe('events', () => {
-  const recorder = () =>
-    createEventRecorder({ connection: server.connection(), clock, component: 'kube2iam', instance: 'node-1' })
+  const recorder = (instance = 'node-1') =>
+    createEventRecorder({
+      connection: server.connection(),
+      clock,
+      random: createSeededRandom(1),
+      component: 'kube2iam',
+      instance,
+    })
   const note = {
     subject: { kind: 'Pod', namespace: 'default', name: 'web-0', uid: 'u1' },
     type: 'Warning',
@@ -68,9 +74,39 @@ describe('events', () => {
     expect(await record(note)).toBe('written')
   })
 
-  test('keep a message that is too long to its beginning', async () => {
-    await recorder().record({ ...note, message: 'x'.repeat(5000) })
-    expect(server.list('Event')).toMatchObject([{ message: expect.stringMatching(/^x{1023}…$/) }])
+  test.each([
+    ['one byte each', 'x'.repeat(5000), `${'x'.repeat(1021)}…`],
+    ['two bytes each', `x${'ä'.repeat(600)}`, `x${'ä'.repeat(510)}…`],
+    ['four bytes each', '🗝️'.repeat(200), `${'🗝️'.repeat(145)}🗝…`],
+    ['exactly as many as there is room for', 'ä'.repeat(512), 'ä'.repeat(512)],
+  ])('keep of a message that is too long what the API server has room for: %s', async (_, message, kept) => {
+    await recorder().record({ ...note, message })
+    expect(server.list('Event')).toMatchObject([{ message: kept }])
+    expect(Buffer.byteLength(kept)).toBeLessThanOrEqual(1024)
+  })
+
+  test('are named after what they are about, as the API server takes it', async () => {
+    const { record } = recorder()
+    for (const uid of ['u1', 'u2']) await record({ ...note, subject: { ...note.subject, uid } })
+    const names = server.list('Event').map(({ metadata }) => metadata.name)
+    expect(names).toEqual([expect.stringMatching(/^web-0\.[0-9a-f]{19}$/), expect.stringMatching(/^web-0\./)])
+    expect(new Set(names).size).toBe(2)
+  })
+
+  test.each([
+    ['cut at a letter', 'a'.repeat(253)],
+    ['cut at a dot', `${'a'.repeat(232)}.${'b'.repeat(20)}`],
+    ['cut inside dashes', `${'a'.repeat(225)}${'-'.repeat(20)}b`],
+  ])('about what has a long name are taken: %s', async (_, name) => {
+    await recorder().record({ ...note, subject: { ...note.subject, name } })
+    const [event] = server.list('Event')
+    expect(event?.metadata.name.length).toBeLessThanOrEqual(253)
+    expect(event).toMatchObject({ involvedObject: { name } })
+  })
+
+  test('of a node with a long name are taken', async () => {
+    await recorder('n'.repeat(200)).record(note)
+    expect(server.list('Event')).toMatchObject([{ reportingInstance: 'n'.repeat(128) }])
   })
 })
 

@@ -425,6 +425,95 @@ describe('writes', () => {
   })
 })
 
+describe('Events of events.k8s.io', () => {
+  const path = '/apis/events.k8s.io/v1/namespaces/default/events'
+  const event = {
+    apiVersion: 'events.k8s.io/v1',
+    kind: 'Event',
+    metadata: { name: 'web-0.1', namespace: 'default' },
+    eventTime: '2026-01-01T00:00:00.000000Z',
+    reportingController: 'kube2iam',
+    reportingInstance: 'node-1',
+    action: 'AssumeRole',
+    reason: 'RoleForbidden',
+    type: 'Warning',
+    note: 'no',
+    regarding: { apiVersion: 'v1', kind: 'Pod', namespace: 'default', name: 'web-0' },
+  }
+  const create = (change: object, where = path) =>
+    call(where, { method: 'POST', send: { ...event, ...change } })
+
+  test('are taken as client-go sends them, by name or by prefix', async () => {
+    expect((await create({})).status).toBe(201)
+    expect((await create({ metadata: { generateName: 'web-0-' } })).status).toBe(201)
+    const node = { regarding: { kind: 'Node', name: 'node-1' }, metadata: { name: 'node-1.1' } }
+    expect((await create(node)).status).toBe(201)
+  })
+
+  test.each([
+    ['a prefix that is no name', { metadata: { generateName: 'web-0.' } }, 'metadata.generateName'],
+    ['a name that is none', { metadata: { name: 'web:0' } }, 'metadata.name'],
+    ['a note of more than 1024 bytes', { note: 'ä'.repeat(513) }, 'message'],
+    ['an instance of more than 128 bytes', { reportingInstance: 'n'.repeat(129) }, 'reportingInstance'],
+    ['no instance', { reportingInstance: undefined }, 'reportingInstance'],
+    ['no controller', { reportingController: '' }, 'reportingController'],
+    ['a controller that is no qualified name', { reportingController: 'a/b/c' }, 'reportingController'],
+    ['no action', { action: undefined }, 'action'],
+    ['too long an action', { action: 'a'.repeat(129) }, 'action'],
+    ['no reason', { reason: undefined }, 'reason'],
+    ['too long a reason', { reason: 'a'.repeat(129) }, 'reason'],
+    ['no time', { eventTime: undefined }, 'eventTime'],
+    ['another type', { type: 'Error' }, 'type'],
+    ['a series of one', { series: { count: 1, lastObservedTime: event.eventTime } }, 'series.count'],
+    ['a series without its time', { series: { count: 2 } }, 'series.lastObservedTime'],
+    ['a count of the older form', { deprecatedCount: 2 }, 'count'],
+    ['a source of the older form', { deprecatedSource: { component: 'kubelet' } }, 'source'],
+    ['a time of the older form', { deprecatedLastTimestamp: '2026-01-01T00:00:00Z' }, 'lastTimestamp'],
+  ])('are refused with %s', async (_, change, field) => {
+    const answer = await create(change)
+    expect([answer.status, answer.body.reason]).toEqual([422, 'Invalid'])
+    expect(answer.body.message).toContain(` ${field}: `)
+  })
+
+  test('about nothing in a namespace are refused outside of default and kube-system', async () => {
+    server.apply({ kind: 'Namespace', metadata: { name: 'team' } })
+    const change = { regarding: { kind: 'Node', name: 'n' }, metadata: { name: 'n.1', namespace: 'team' } }
+    const answer = await create(change, '/apis/events.k8s.io/v1/namespaces/team/events')
+    expect(answer.body.message).toMatch(/involvedObject.namespace.* does not match event.namespace/)
+  })
+
+  test('whose time has not six digits cannot be read', async () => {
+    expect((await create({ eventTime: '2026-01-01T00:00:00.000Z' })).status).toBe(400)
+  })
+
+  test('of the older group are held to the older rules', async () => {
+    const older = {
+      kind: 'Event',
+      metadata: { name: 'web:0' },
+      involvedObject: { kind: 'Pod', namespace: 'default', name: 'web-0' },
+      count: 3,
+    }
+    const where = '/api/v1/namespaces/default/events'
+    expect((await call(where, { method: 'POST', send: older })).status).toBe(201)
+    const elsewhere = { ...older, involvedObject: { ...older.involvedObject, namespace: 'team' } }
+    expect((await call(where, { method: 'POST', send: elsewhere })).status).toBe(422)
+  })
+
+  test('become a series, and nothing else of them changes', async () => {
+    await create({})
+    const type = 'application/strategic-merge-patch+json'
+    const patch = (send: object) => call(`${path}/web-0.1`, { method: 'PATCH', type, send })
+    const series = { count: 2, lastObservedTime: '2026-01-01T00:01:00.000000Z' }
+    expect(await patch({ series })).toMatchObject({ status: 200, body: { series, note: 'no' } })
+    expect(await patch({ series: { ...series, count: 3 } })).toMatchObject({ body: { series: { count: 3 } } })
+    expect((await patch({ series: { count: 1 } })).body.message).toContain('series.count')
+    expect((await patch({ note: 'yes' })).body.message).toContain(
+      'message: Invalid value: field is immutable',
+    )
+    expect((await patch({ metadata: { labels: { a: 'b' } } })).status).toBe(200)
+  })
+})
+
 test('without the token every path but the health checks is 401', async () => {
   server = createFakeApiServer({ clock, token: 'secret' })
   const headers = { authorization: 'Bearer wrong' }

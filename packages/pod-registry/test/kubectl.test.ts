@@ -99,6 +99,7 @@ describe.skipIf(!isInstalled)('kubectl against the fake API server', { timeout: 
     const { record } = createEventRecorder({
       connection,
       clock: systemClock,
+      random: Math.random,
       component: 'kube2iam',
       instance: 'node-1',
     })

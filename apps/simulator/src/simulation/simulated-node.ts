@@ -142,7 +142,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
           annotationKeys: settings.serviceAccountRoleKeys,
         }),
         confirm: createAddressConfirmation({ connection, node, annotationKeys: podKeys }),
-        events: createEventRecorder({ connection, clock, component: 'kube2iam', instance: node }),
+        events: createEventRecorder({ connection, clock, random, component: 'kube2iam', instance: node }),
         taints: createNodeTaints({ connection }),
         tokenReviewer: createTokenReviewer({ connection }),
         daemonSets: createDaemonSetReader({ connection }),

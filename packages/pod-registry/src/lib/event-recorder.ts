@@ -1,4 +1,4 @@
-import type { Clock } from '@kube2iam-ts/core'
+import type { Clock, Random } from '@kube2iam-ts/core'
 import type { ApiConnection } from './api-connection.ts'
 import { readJson } from './read-json.ts'
 
@@ -18,7 +18,7 @@ export interface EventNote {
   readonly reason: string
   /** What was being done: `AssumeRole`. */
   readonly action: string
-  /** For the person who reads `kubectl describe`; at most 1 kB of it is kept. */
+  /** For the person who reads `kubectl describe`; at most 1 KiB of its UTF-8 is kept. */
   readonly message: string
 }
 
@@ -34,25 +34,30 @@ export interface EventRecorder {
 export interface EventRecorderOptions {
   connection: ApiConnection
   clock: Clock
+  random: Random
   /** `reportingController`. */
   component: string
-  /** `reportingInstance`: the node or pod that reports. */
+  /** `reportingInstance`: the node or pod that reports. Its first 128 bytes are kept. */
   instance: string
   /** The same Event about the same object is written once in this time. 10 minutes. */
   repeatAfterMs?: number
 }
 
+/** In bytes, as the API server counts (kubernetes/kubernetes, `ValidateEventCreate`); it refuses what is longer. */
 const LONGEST_NOTE = 1024
+const LONGEST_INSTANCE = 128
+const LONGEST_NAME = 253
 const REMEMBERED = 1024
 
 /** Needs `create` of `events.events.k8s.io`. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
-  const { connection, clock, component, instance, repeatAfterMs = 600_000 } = options
+  const { connection, clock, random, component, repeatAfterMs = 600_000 } = options
+  const instance = beginning(options.instance, LONGEST_INSTANCE)
   const written = new Map<string, number>()
 
   return {
     async record({ subject, type, reason, action, message }, signal) {
-      const note = message.length > LONGEST_NOTE ? `${message.slice(0, LONGEST_NOTE - 1)}…` : message
+      const note = beginning(message, LONGEST_NOTE, '…')
       const key = JSON.stringify([subject.kind, subject.namespace, subject.name, subject.uid, reason, note])
       const last = written.get(key)
       if (last !== undefined && clock.monotonic() - last < repeatAfterMs) return 'repeated'
@@ -61,7 +66,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       const event = {
         apiVersion: 'events.k8s.io/v1',
         kind: 'Event',
-        metadata: { generateName: `${subject.name.slice(0, 200)}.`, namespace },
+        metadata: { name: nameOf(subject), namespace },
         // MicroTime: RFC 3339 with six digits.
         eventTime: new Date(clock.now()).toISOString().replace('Z', '000Z'),
         reportingController: component,
@@ -88,10 +93,31 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     },
   }
 
+  /**
+   * As client-go names Events. A `generateName` will not do: the API server wants one that is a name by itself, and cuts
+   * it at 58 characters.
+   */
+  function nameOf({ name }: EventSubject): string {
+    const tail = Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0')
+    const suffix = `.${clock.now().toString(16)}${tail}`
+    return `${name.slice(0, LONGEST_NAME - suffix.length).replace(/[-.]+$/, '')}${suffix}`
+  }
+
   function remember(key: string): void {
     written.delete(key)
     written.set(key, clock.monotonic())
     const oldest = written.keys().next()
     if (written.size > REMEMBERED && !oldest.done) written.delete(oldest.value)
   }
+}
+
+/** As much of a text as its UTF-8 has room, `mark` in place of what is cut off. No character is torn. */
+function beginning(text: string, bytes: number, mark = ''): string {
+  const whole = Buffer.from(text)
+  if (whole.length <= bytes) return text
+  let end = bytes - Buffer.byteLength(mark)
+  while (((whole[end] ?? 0) & 0xc0) === 0x80) end -= 1
+  return whole.toString('utf8', 0, end) + mark
 }

@@ -2,6 +2,7 @@ import type { Clock } from '@kube2iam-ts/core'
 import type { ApiRequest } from '../api-connection.ts'
 import { discovery } from './discovery.ts'
 import { dressed, undressed } from './event-forms.ts'
+import { checkChangedEvent, checkNewEvent } from './event-rules.ts'
 import type { FailRule, FakeApiFaults } from './faults.ts'
 import { createListPages } from './list-pages.ts'
 import { type ObjectStore, timestamp } from './object-store.ts'
@@ -95,7 +96,8 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
         refuse('write', target.resource.plural)
         const before = existing(target)
         const type = request.headers?.['content-type'] ?? ''
-        const patched = applyPatch(type, before, parse(request.body)) as KubernetesObject
+        const seen = dressed(before, target.group)
+        const patched = applyPatch(type, seen, parse(request.body)) as KubernetesObject
         return one(replace(target, patched, patched.metadata.resourceVersion))
       }
       case 'DELETE':
@@ -132,7 +134,10 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
       throw notFound('namespaces', namespace)
     }
     const { deletionTimestamp: _, ...metadata } = manifest.metadata
-    return store.create(resource, { ...manifest, metadata: { ...metadata, ...(namespace && { namespace }) } })
+    const given = { ...manifest, metadata: { ...metadata, ...(namespace && { namespace }) } }
+    return store.create(resource, given, (object) => {
+      if (resource.kind === 'Event') checkNewEvent(object, target.group)
+    })
   }
 
   function replace(target: Target, body: KubernetesObject, expectedVersion?: string): KubernetesObject {
@@ -149,6 +154,7 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
       kind: before.kind,
       metadata,
     } as KubernetesObject
+    if (target.resource.kind === 'Event') checkChangedEvent(object, before, target.group)
     return store.replace(target.resource, object, expectedVersion)
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '@kube2iam-ts/core'
+import { generatedName, isSubdomainPrefix } from './object-names.ts'
 import type { KubernetesObject, Manifest } from './objects.ts'
 import { apiVersionOf, RESOURCES, type Resource } from './resources.ts'
 import { alreadyExists, conflict, expired, invalid, notFound } from './statuses.ts'
@@ -27,7 +28,8 @@ export interface ObjectStore {
   readonly compactedVersion: number
   get(resource: Resource, namespace: string | undefined, name: string): KubernetesObject | undefined
   list(resource: Resource, namespace?: string): KubernetesObject[]
-  create(resource: Resource, manifest: Manifest): KubernetesObject
+  /** `check` sees the object as it would be written, and throws to refuse it. */
+  create(resource: Resource, manifest: Manifest, check?: (object: KubernetesObject) => void): KubernetesObject
   /** Writes the state as it is; `expectedVersion` refuses with 409 where another write came between. */
   replace(resource: Resource, object: KubernetesObject, expectedVersion?: string): KubernetesObject
   remove(resource: Resource, namespace: string | undefined, name: string): KubernetesObject
@@ -95,8 +97,9 @@ export function createObjectStore({ clock, historyLimit }: ObjectStoreOptions): 
       const all = [...collection(resource).values()]
       return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace)
     },
-    create(resource, manifest) {
+    create(resource, manifest, check) {
       const object = complete(resource, manifest, clock)
+      check?.(object)
       if (collection(resource).has(keyOf(object.metadata.namespace, object.metadata.name))) {
         throw alreadyExists(resource.plural, object.metadata.name)
       }
@@ -153,8 +156,12 @@ function firstAfter(history: readonly Change[], version: number): number {
 /** What the API server's admission and defaulting add, as far as anybody here looks at it. */
 function complete(resource: Resource, manifest: Manifest, clock: Clock): KubernetesObject {
   const { generateName } = manifest.metadata
-  const name = manifest.metadata.name ?? (generateName ? `${generateName}${randomUUID().slice(0, 5)}` : '')
+  const name = manifest.metadata.name ?? (generateName ? generatedName(generateName) : '')
   if (!NAME.test(name)) throw invalid(`metadata.name: Invalid value: ${JSON.stringify(name)}`)
+  // Events of `v1` may be called almost anything, and those of `events.k8s.io` have rules of their own.
+  if (generateName && resource.kind !== 'Event' && !isSubdomainPrefix(generateName)) {
+    throw invalid(`metadata.generateName: Invalid value: ${JSON.stringify(generateName)}`)
+  }
   const { namespace: givenNamespace, ...given } = manifest.metadata
   const namespace = resource.namespaced ? (givenNamespace ?? 'default') : undefined
   const object: KubernetesObject = {

@@ -112,7 +112,7 @@ export const kubernetesFlags = {
     name: 'pod-events',
     kind: toggle,
     default: 'true',
-    doc: 'Write refusals as Events on the pod, for its owner to see in kubectl describe pod. Needs the permission to create and patch events.',
+    doc: 'Write refusals as Events on the pod, for its owner to see in kubectl describe pod. Needs the permission to create events.',
   }),
   nodeTaint: flag({
     name: 'node-taint',
