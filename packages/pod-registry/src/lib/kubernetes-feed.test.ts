@@ -249,6 +249,52 @@ test('an event that comes after a bookmark of its version was overtaken: a list 
   expect(said).toEqual(['snapshot a', 'progress', 'stale FEED_EXPIRED', 'snapshot a'])
 })
 
+describe('where lists are answered and watches are not, the waits grow all the same', () => {
+  const inTenMinutes = async () => {
+    await clock.advance(600_000)
+    return { lists: calls('list').length, watches: calls('watch').length }
+  }
+
+  test.each([403, 410, 429, 500] as const)('watches that are %i', async (status) => {
+    server.faults.fail({ status, on: 'watch' })
+    await follow()
+    const { lists, watches } = await inTenMinutes()
+    // 30 seconds at most to a wait, 15 on average, once the first few are over.
+    expect(watches).toBeGreaterThan(20)
+    expect(watches).toBeLessThan(80)
+    expect(lists).toBeLessThan(status === 410 ? 80 : 20)
+    expect(lists).toBeGreaterThan(2)
+  })
+
+  test('watches that are out of order', async () => {
+    server.faults.reorderEvents = true
+    await follow()
+    for (let second = 0; second < 600; second += 1) {
+      server.apply(pod('a', '10.0.0.1'))
+      server.apply(pod('b', '10.0.0.2'))
+      await clock.advance(1000)
+    }
+    expect(calls('list').length).toBeLessThan(80)
+  })
+
+  test.each([
+    ['has said something', 1],
+    ['has stood for a minute', 1],
+    ['has done neither', 0],
+  ])('and are short again after a watch that %s', async (what, watches) => {
+    server.faults.noBookmarks = true
+    server.faults.fail({ status: 500, on: 'watch', count: 10 })
+    await follow()
+    while (server.watches === 0) await clock.advance(1000)
+    if (what === 'has said something') server.apply(pod('a', '10.0.0.1'))
+    await clock.advance(what === 'has stood for a minute' ? 60_000 : 0)
+    const before = calls('watch').length
+    server.faults.dropWatches()
+    await clock.advance(501)
+    expect(calls('watch').length - before).toBe(watches)
+  })
+})
+
 test('a refused token is told as forbidden and tried again', async () => {
   server.faults.expiredToken = true
   const said = await follow()

@@ -23,8 +23,10 @@ export interface KubernetesFeedOptions<Item>
   backoff?: { readonly baseMs: number; readonly maxMs: number }
 }
 
-/** So many failures in a row without a sign of life, and the feed lists again: its version itself may be the trouble. */
+/** So many failed watches since the last list, and the feed lists again: its version itself may be the trouble. */
 const RELIST_AFTER_FAILURES = 5
+/** A watch that stood for so long was well, although it may have had nothing to say. */
+const STOOD_MS = 60_000
 /** A watch that ends sooner than this without a word counts as a failed attempt, so that there is no hot loop. */
 const TOO_SHORT_MS = 1000
 
@@ -56,8 +58,12 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
     let listedAt = 0
     let pages = pageSize
     let isLost = false
+    let failedWatches = 0
     while (!signal.aborted) {
       const startedAt = clock.monotonic()
+      const wasWatch = version !== undefined
+      let openedAt = Number.POSITIVE_INFINITY
+      let hasSpoken = false
       let failure: FeedFailure | undefined
       try {
         if (version === undefined) {
@@ -66,7 +72,7 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
           listedAt = clock.monotonic()
           pages = pageSize
           isLost = false
-          backoff.reset()
+          failedWatches = 0
           yield { kind: 'snapshot', items: listed.items, version }
           continue
         }
@@ -74,20 +80,30 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
         for await (const said of collection.watch(version, timeoutSeconds, signal)) {
           version = said.version
           if (said.type === 'open') {
+            openedAt = clock.monotonic()
             if (isLost) yield { kind: 'resumed' }
             isLost = false
             continue
           }
-          backoff.reset()
+          hasSpoken = true
           const event = eventOf(said)
           if (event !== undefined) yield event
         }
-        if (clock.monotonic() - listedAt >= relistEveryMs) version = undefined
-        if (clock.monotonic() - startedAt >= TOO_SHORT_MS) continue
       } catch (error) {
         failure = asFailure(error, version === undefined ? 'FEED_LIST_FAILED' : 'FEED_WATCH_FAILED')
       }
       if (signal.aborted) return
+      // Only a watch is a success that makes the next wait short: where lists are answered and watches are not, each list
+      // would begin the back-off anew. And what a watch said that ended with 410, or out of order, is worth nothing.
+      const stood = clock.monotonic() - openedAt >= STOOD_MS
+      if (stood || (hasSpoken && failure?.code !== 'FEED_EXPIRED')) {
+        backoff.reset()
+        failedWatches = 0
+      }
+      if (failure === undefined) {
+        if (clock.monotonic() - listedAt >= relistEveryMs) version = undefined
+        if (clock.monotonic() - startedAt >= TOO_SHORT_MS) continue
+      }
       if (failure !== undefined) {
         isLost = true
         yield { kind: 'stale', code: failure.code, message: failure.message }
@@ -96,7 +112,7 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
         // Pages that expire under way would expire again; in one answer they cannot (client-go does the same).
         if (version === undefined) pages = 0
         version = undefined
-      } else if (wasSilent(failure) || backoff.attempts >= RELIST_AFTER_FAILURES) {
+      } else if (wasSilent(failure) || (wasWatch && (failedWatches += 1) > RELIST_AFTER_FAILURES)) {
         // A server or proxy that let one watch fall silent may accept the next and be as silent there; a list is an
         // answer or a failure.
         version = undefined
