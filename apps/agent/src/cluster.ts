@@ -42,8 +42,8 @@ export function clusterSource(settings: AgentSettings, environment: Environment)
 /** --insecure holds for a kubeconfig too, as in kube2iam. */
 const unverified = (cluster: Cluster): Cluster => ({
   ...cluster,
-  async access() {
-    const access = await cluster.access()
+  async access(signal) {
+    const access = await cluster.access(signal)
     return { ...access, tls: { ...access.tls, rejectUnauthorized: false } }
   },
 })

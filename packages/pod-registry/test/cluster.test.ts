@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createFakeClock } from '@kube2iam-ts/core/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type ApiConnection, type ClusterSource, connectToCluster, loadCluster } from '../src/kubernetes.ts'
 import {
@@ -28,6 +29,14 @@ async function file(name: string, text: string): Promise<string> {
   const path = join(directory, name)
   await writeFile(path, text)
   return path
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 async function serve(
@@ -216,6 +225,74 @@ describe('a kubeconfig', () => {
     await expect(status(await connect({ kind: 'kubeconfig', path }))).rejects.toMatchObject({
       code: 'CLUSTER_CREDENTIALS',
       retryable: true,
+    })
+  })
+
+  describe('with an exec plugin that hangs', () => {
+    let clock = createFakeClock()
+    let connection: ApiConnection
+
+    beforeEach(async () => {
+      const { server } = await serve({ tls: true, token: 'one' })
+      await file('pids', '')
+      // The shell's child keeps the pipes open when the shell is killed.
+      const plugin = await file(
+        'plugin.sh',
+        `#!/bin/sh\necho $$ >> ${directory}/pids\nsleep 5\nexec sleep 60\n`,
+      )
+      await chmod(plugin, 0o755)
+      const exec = '{exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin.sh}}'
+      const path = await file('config', withUser(server, exec))
+      clock = createFakeClock()
+      connection = connectToCluster(await loadCluster({ kind: 'kubeconfig', path }), { clock })
+    })
+    afterEach(() => connection.close())
+    const pids = async (): Promise<number[]> =>
+      (await readFile(join(directory, 'pids'), 'utf8')).split('\n').filter(Boolean).map(Number)
+    const running = async (count: number): Promise<void> =>
+      expect.poll(async () => (await pids()).length, { timeout: 5000 }).toBe(count)
+    const allEnded = async (): Promise<void> => {
+      for (const pid of await pids()) await expect.poll(() => isRunning(pid), { timeout: 5000 }).toBe(false)
+    }
+
+    test('what is asked meanwhile waits for one plugin, is told CLUSTER_CREDENTIALS, and the plugin is ended', async () => {
+      const asked = Promise.allSettled([status(connection), status(connection)])
+      await running(1)
+      await clock.advance(20_000)
+      expect(await asked).toMatchObject([
+        {
+          reason: {
+            code: 'CLUSTER_CREDENTIALS',
+            retryable: true,
+            message: expect.stringContaining('20000 ms'),
+          },
+        },
+        { reason: { code: 'CLUSTER_CREDENTIALS' } },
+      ])
+      await allEnded()
+      const again = expect(status(connection)).rejects.toMatchObject({ code: 'CLUSTER_CREDENTIALS' })
+      await running(2)
+      await clock.advance(20_000)
+      await again
+    })
+
+    test('a caller that gives up does not wait for it', async () => {
+      const stop = new AbortController()
+      const asked = expect(
+        connection.request({ method: 'GET', path: '/api', signal: stop.signal }),
+      ).rejects.toMatchObject({ code: 'ABORTED' })
+      await running(1)
+      stop.abort()
+      await asked
+    })
+
+    test('closing the connection ends it', async () => {
+      const asked = expect(status(connection)).rejects.toMatchObject({ code: 'CLUSTER_UNREACHABLE' })
+      await running(1)
+      await connection.close()
+      await asked
+      await allEnded()
+      expect(clock.pending).toBe(0)
     })
   })
 

@@ -1,14 +1,22 @@
 import { createHash } from 'node:crypto'
-import { CodedError } from '@kube2iam-ts/core'
+import { type Clock, CodedError, systemClock } from '@kube2iam-ts/core'
 import { Agent, type Dispatcher, ProxyAgent } from 'undici'
 import type { ApiConnection } from './api-connection.ts'
 import type { Cluster, ClusterAccess } from './cluster.ts'
+import { createCredentialReader } from './credential-reader.ts'
 
 export interface ClusterConnectionOptions {
   /** Until TCP and TLS are up. 10 seconds. */
   connectTimeoutMs?: number
   /** Until the head of an answer is there. 30 seconds. */
   headersTimeoutMs?: number
+  /**
+   * Until the credentials are read, exec plugins included. 20 seconds: less than any caller waits for an answer, so that
+   * what is told is this and not a silent API server.
+   */
+  credentialsTimeoutMs?: number
+  /** Of that time; the system's unless told. */
+  clock?: Clock
   /** `User-Agent`, as audit logs show it. */
   userAgent?: string
 }
@@ -19,6 +27,8 @@ export interface ClusterConnectionOptions {
  */
 export function connectToCluster(cluster: Cluster, options: ClusterConnectionOptions = {}): ApiConnection {
   const { connectTimeoutMs = 10_000, headersTimeoutMs = 30_000, userAgent = 'kube2iam-ts' } = options
+  const { clock = systemClock, credentialsTimeoutMs: limitMs = 20_000 } = options
+  const credentials = createCredentialReader({ cluster, clock, limitMs })
   const base = new URL(cluster.server)
   const prefix = base.pathname.replace(/\/$/, '')
   let pool: { dispatcher: Dispatcher; fingerprint: string } | undefined
@@ -26,8 +36,8 @@ export function connectToCluster(cluster: Cluster, options: ClusterConnectionOpt
 
   return {
     async request({ method, path, headers, body, signal }) {
-      const access = await cluster.access()
-      if (closed) throw unreachable(cluster, new Error('the connection is closed'))
+      const access = closed ? undefined : await credentials.read(signal).catch(unlessClosed)
+      if (closed || access === undefined) throw unreachable(cluster, new Error('the connection is closed'))
       try {
         const answer = await dispatcherFor(access).request({
           origin: base.origin,
@@ -49,8 +59,13 @@ export function connectToCluster(cluster: Cluster, options: ClusterConnectionOpt
     },
     async close() {
       closed = true
+      credentials.close()
       await pool?.dispatcher.destroy()
     },
+  }
+
+  function unlessClosed(cause: unknown): undefined {
+    if (!closed) throw cause
   }
 
   function dispatcherFor(access: ClusterAccess): Dispatcher {

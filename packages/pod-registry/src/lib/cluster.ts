@@ -38,8 +38,11 @@ export interface ClusterAccess {
 export interface Cluster {
   /** Base URL without a closing slash. */
   readonly server: string
-  /** Reads what may have been rotated (token, CA, certificates, exec plugins); rejects with `CLUSTER_CREDENTIALS`. */
-  access(): Promise<ClusterAccess>
+  /**
+   * Reads what may have been rotated (token, CA, certificates, exec plugins); rejects with `CLUSTER_CREDENTIALS`. The
+   * signal ends plugins that run.
+   */
+  access(signal?: AbortSignal): Promise<ClusterAccess>
   /** Forgets remembered credentials, because the server has refused them. Never rejects. */
   renew(): Promise<void>
 }

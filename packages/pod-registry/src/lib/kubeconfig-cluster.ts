@@ -12,25 +12,63 @@ type KubeconfigSource = Extract<ClusterSource, { kind: 'kubeconfig' }>
  * files, which it does not know, and relative plugin paths are added here. Rejects with `CLUSTER_CONFIG`.
  */
 export async function createKubeconfigCluster(source: KubeconfigSource): Promise<Cluster> {
-  let config = await read(source)
+  const plugins = new Set<Plugin>()
+  let config = holding(plugins, await read(source))
   return {
     server: serverOf(config, source),
-    async access() {
+    async access(signal) {
+      const endPlugins = (): void => plugins.forEach(end)
+      signal?.addEventListener('abort', endPlugins, { once: true })
       try {
         return await accessOf(config)
       } catch (cause) {
         throw noCredentials(cause)
+      } finally {
+        signal?.removeEventListener('abort', endPlugins)
       }
     },
     async renew() {
       try {
         // A new object: client-node keeps what an exec plugin said for as long as the plugin said it holds.
-        config = await read(source)
+        config = holding(plugins, await read(source))
       } catch {
         // A file that is being rewritten: what was read before stays until it can be read again.
       }
     },
   }
+}
+
+/** A child process that client-node started, as far as it is to be ended. */
+interface Plugin {
+  readonly stdout: { destroy(): void } | null
+  readonly stderr: { destroy(): void } | null
+  kill(signal: 'SIGKILL'): void
+  once(event: 'close', listener: () => void): void
+}
+
+/** Its pipes too: what the plugin itself started may hold them open, and with them this process. */
+function end(plugin: Plugin): void {
+  plugin.kill('SIGKILL')
+  plugin.stdout?.destroy()
+  plugin.stderr?.destroy()
+}
+
+/** client-node waits for a plugin for as long as it takes; here it is known which ones run. */
+function holding(plugins: Set<Plugin>, config: KubeConfig): KubeConfig {
+  const { authenticators } = config as unknown as {
+    authenticators: { execFn?: (...args: unknown[]) => Plugin }[]
+  }
+  for (const authenticator of authenticators) {
+    const start = authenticator.execFn
+    if (start === undefined) continue
+    authenticator.execFn = (...args) => {
+      const plugin = start(...args)
+      plugins.add(plugin)
+      plugin.once('close', () => plugins.delete(plugin))
+      return plugin
+    }
+  }
+  return config
 }
 
 async function read({ path, context }: KubeconfigSource): Promise<KubeConfig> {
