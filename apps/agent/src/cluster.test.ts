@@ -1,8 +1,12 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseSettings } from '@kube2iam-ts/agent-runtime'
 import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
-import { createFakeApiServer } from '@kube2iam-ts/pod-registry/testing'
+import { connectToCluster } from '@kube2iam-ts/pod-registry/kubernetes'
+import { createFakeApiServer, createTestAuthority } from '@kube2iam-ts/pod-registry/testing'
 import { afterAll, expect, test } from 'vitest'
-import { feedsOf } from './cluster.ts'
+import { feedsOf, openCluster } from './cluster.ts'
 
 const clock = createFakeClock()
 const random = createSeededRandom(1)
@@ -36,5 +40,39 @@ test.each([
     // Spread among nodes by a fifth, and at the end of a watch, which lasts six minutes at most.
     expect(listedAt[1]).toBeGreaterThanOrEqual(everyMs)
     expect(listedAt[1]).toBeLessThan(everyMs * 1.2 + 360_001)
+  }
+})
+
+test('an API server with a certificate of its own is verified by --api-server-ca-file, the token is read from --api-token-file', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'agent-cluster-'))
+  const [token, ca] = [join(directory, 'token'), join(directory, 'ca.crt')]
+  const authority = createTestAuthority()
+  const tls = { ...authority.issue({ commonName: 'api', hosts: ['127.0.0.1'] }), ca: authority.ca }
+  const secured = createFakeApiServer({ tls, token: 'one' })
+  const { url } = await secured.listen()
+  const ask = async (...args: string[]): Promise<number> => {
+    const parsed = parseSettings({ args: [`--api-server=${url}`, ...args] })
+    if (parsed.kind !== 'settings') throw new Error(parsed.kind)
+    const connection = connectToCluster(await openCluster(parsed.settings, {}))
+    try {
+      const { status, body } = await connection.request({ method: 'GET', path: '/api/v1/pods' })
+      for await (const _ of body);
+      return status
+    } finally {
+      await connection.close()
+    }
+  }
+  try {
+    writeFileSync(token, 'one\n')
+    writeFileSync(ca, authority.ca)
+    const both = [`--api-token-file=${token}`, `--api-server-ca-file=${ca}`]
+    expect(await ask(...both)).toBe(200)
+    writeFileSync(token, 'two\n')
+    expect(await ask(...both)).toBe(401)
+    await expect(ask(`--api-token-file=${token}`)).rejects.toMatchObject({ code: 'CLUSTER_UNREACHABLE' })
+    await expect(ask(`--api-server-ca-file=${ca}.gone`)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+  } finally {
+    await secured.close()
+    rmSync(directory, { recursive: true })
   }
 })

@@ -21,7 +21,7 @@ import type { Environment } from './wire.ts'
 
 /** Which API server: --kubeconfig, then --api-server, then the pod's own service account, as in kube2iam. */
 export function clusterSource(settings: AgentSettings, environment: Environment): ClusterSource {
-  const { kubeconfig, apiServer, apiToken, insecure } = settings
+  const { kubeconfig, apiServer, apiToken, apiTokenFile, apiServerCaFile, insecure } = settings
   if (kubeconfig !== undefined) return { kind: 'kubeconfig', path: kubeconfig }
   if (apiServer !== undefined) {
     return {
@@ -29,6 +29,8 @@ export function clusterSource(settings: AgentSettings, environment: Environment)
       server: apiServer,
       insecure,
       ...(apiToken !== undefined && { token: apiToken }),
+      ...(apiTokenFile !== undefined && { tokenFile: apiTokenFile }),
+      ...(apiServerCaFile !== undefined && { caFile: apiServerCaFile }),
     }
   }
   const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = environment

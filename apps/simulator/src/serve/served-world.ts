@@ -175,7 +175,7 @@ export async function startServedWorld(first: Scenario, wanted: string | undefin
 
 /** Settings that say where this world is are the world's. */
 const isForAnyNode = (arg: string): boolean =>
-  !/^--(iptables|host-ip|host-interface|node|kubeconfig|api-server|api-token|metadata-addr|app-port|metrics-port|bind-address|run-directory|log-format)(=|$)/.test(
+  !/^--(iptables|host-ip|host-interface|node|kubeconfig|api-server|api-server-ca-file|api-token|api-token-file|metadata-addr|app-port|metrics-port|bind-address|run-directory|log-format)(=|$)/.test(
     arg,
   )
 

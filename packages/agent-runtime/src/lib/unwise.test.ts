@@ -32,6 +32,7 @@ describe('what is said once at start', () => {
     [['--pod-wait=30s'], '--pod-wait'],
     [['--backoff-max-elapsed-time=30s'], '--pod-wait'],
     [['--api-server=http://10.0.0.1:8080', '--api-token=t'], '--api-server'],
+    [['--api-server=http://10.0.0.1:8080', '--api-token-file=/t'], '--api-server'],
     [['--sts-endpoint=http://10.0.0.9'], '--sts-endpoint'],
     [['--relist-interval=1m'], '--relist-interval'],
     [['--iptables', '--bind-address=127.0.0.1'], '--bind-address'],

@@ -57,7 +57,7 @@ export function unwiseSettings(settings: AgentSettings): readonly { setting: str
       'clients give up after one second, or a few with retries; what waits longer only holds connections',
     ],
     [
-      settings.apiToken !== undefined && isReadOnTheWay(settings.apiServer),
+      (settings.apiToken ?? settings.apiTokenFile) !== undefined && isReadOnTheWay(settings.apiServer),
       '--api-server',
       'the token is sent unencrypted; give an https:// URL',
     ],

@@ -75,6 +75,30 @@ export const CONTRADICTIONS: readonly Contradiction[] = [
     right: 'give --api-server too, or remove it',
   },
   {
+    setting: 'apiTokenFile',
+    when: (is) => is.apiTokenFile !== undefined && is.apiServer === undefined,
+    wrong: 'is a token for no server',
+    right: 'give --api-server too, or remove it',
+  },
+  {
+    setting: 'apiTokenFile',
+    when: (is) => is.apiTokenFile !== undefined && is.apiToken !== undefined,
+    wrong: 'cannot be used when --api-token is given',
+    right: 'remove one of the two',
+  },
+  {
+    setting: 'apiServerCaFile',
+    when: (is) => is.apiServerCaFile !== undefined && is.apiServer === undefined,
+    wrong: 'is the authority of no server',
+    right: 'give --api-server too, or remove it',
+  },
+  {
+    setting: 'apiServerCaFile',
+    when: (is) => is.apiServerCaFile !== undefined && is.insecure,
+    wrong: 'verifies nothing when --insecure is given',
+    right: 'remove one of the two',
+  },
+  {
     setting: 'appPort',
     when: (is) => chosenBySystem(is, is.appPort),
     wrong: '"0" is a port that nobody could find',

@@ -269,6 +269,22 @@ describe('a refusal is one line that names the flag, what is wrong and what is r
     [['--iptables'], /^--iptables needs to know where to send packets to: give --host-ip/],
     [['--node-taint=a/b'], /^--node-taint needs to know which node it is: give --node/],
     [['--api-token=t'], '--api-token is a token for no server: give --api-server too, or remove it'],
+    [
+      ['--api-token-file=/t'],
+      '--api-token-file is a token for no server: give --api-server too, or remove it',
+    ],
+    [
+      ['--api-server=https://x', '--api-token-file=/t', '--api-token=t'],
+      '--api-token-file cannot be used when --api-token is given: remove one of the two',
+    ],
+    [
+      ['--api-server-ca-file=/ca'],
+      '--api-server-ca-file is the authority of no server: give --api-server too, or remove it',
+    ],
+    [
+      ['--api-server=https://x', '--api-server-ca-file=/ca', '--insecure'],
+      '--api-server-ca-file verifies nothing when --insecure is given: remove one of the two',
+    ],
     [['--app-port=x', '--metrics-port=y'], /\[and 1 more\]$/],
   ])('%j', (args, line) => {
     const said = refusal(args)

@@ -9,7 +9,7 @@ export const kubernetesFlags = {
     name: 'kubeconfig',
     kind: text,
     default: '',
-    doc: 'Path of a kubeconfig. Unset: --api-server with --api-token, else the service account of the pod that the agent runs in.',
+    doc: 'Path of a kubeconfig. Unset: --api-server, else the service account of the pod that the agent runs in.',
     kube2iam: {},
   }),
   apiServer: flag({
@@ -27,9 +27,21 @@ export const kubernetesFlags = {
     name: 'api-token',
     kind: text,
     default: '',
-    doc: 'Bearer token for --api-server. A token on a command line is seen by everybody on the node: prefer --kubeconfig or the service account.',
+    doc: 'Bearer token for --api-server. A token on a command line is seen by everybody on the node: prefer --api-token-file, --kubeconfig or the service account.',
     kube2iam: {},
     secret: true,
+  }),
+  apiTokenFile: flag({
+    name: 'api-token-file',
+    kind: text,
+    default: '',
+    doc: 'Path of the bearer token for --api-server. Read again for each request, so that a rotated token is picked up.',
+  }),
+  apiServerCaFile: flag({
+    name: 'api-server-ca-file',
+    kind: text,
+    default: '',
+    doc: 'Path of the certificate authority, in PEM, that --api-server is verified by. Read again for each request. Unset: the public authorities that Node.js knows.',
   }),
   insecure: flag({
     name: 'insecure',
