@@ -408,11 +408,38 @@ describe('writes', () => {
     expect(seen).toEqual(['DELETED', 'ADDED'])
   })
 
-  test('of a namespace’s deletion take what is in it', async () => {
-    server.apply({ kind: 'Namespace', metadata: { name: 'team' } })
-    server.apply(pod('a', { metadata: { name: 'a', namespace: 'team' } }))
-    await call('/api/v1/namespaces/team', { method: 'DELETE' })
-    expect(server.list('Pod', 'team')).toEqual([])
+  describe('of a namespace’s deletion', () => {
+    const team = '/api/v1/namespaces/team'
+    const inTeam = (name: string) => pod(name, { metadata: { name, namespace: 'team' } })
+
+    test('end it first, and then take what is in it', async () => {
+      server.apply({ kind: 'Namespace', metadata: { name: 'team' } })
+      server.apply(inTeam('a'))
+      const { body } = await call(team, { method: 'DELETE' })
+      expect(body['status']).toEqual({ phase: 'Terminating' })
+      expect((await call(`${team}/pods/a`)).status).toBe(200)
+      expect(await call(`${team}/pods`, { method: 'POST', send: inTeam('b') })).toMatchObject({
+        status: 403,
+        body: { message: expect.stringContaining('because it is being terminated') },
+      })
+      await clock.advance(2000)
+      expect(server.list('Pod', 'team')).toEqual([])
+      expect((await call(team)).status).toBe(404)
+    })
+
+    test('wait for pods that take their time', async () => {
+      server = createFakeApiServer({ clock, gracefulDeletion: true })
+      server.apply({ kind: 'Namespace', metadata: { name: 'team' } })
+      server.apply(inTeam('a'))
+      await call(team, { method: 'DELETE' })
+      await clock.advance(10_000)
+      expect(server.get('Pod', 'team', 'a')?.metadata.deletionTimestamp).toBe('2026-01-01T00:00:32Z')
+      expect((await call(team)).status).toBe(200)
+      server.delete('Pod', 'team', 'a')
+      await clock.advance(2000)
+      expect((await call(team)).status).toBe(404)
+      expect(clock.pending).toBe(0)
+    })
   })
 
   test('of a graceful deletion mark the pod and leave it, until it is removed', async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { systemClock } from '@kube2iam-ts/core'
+import { createFakeClock } from '@kube2iam-ts/core/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connectToCluster, createEventRecorder, loadCluster } from '../src/kubernetes.ts'
 import { createFakeApiServer, type FakeApiServer } from '../src/testing.ts'
@@ -114,6 +115,46 @@ describe.skipIf(!isInstalled)('kubectl against the fake API server', { timeout: 
     const described = await kubectl('describe', 'pod', 'web-0', '-n', 'team')
     expect(described).toMatch(/Annotations: +iam.amazonaws.com\/role: two/)
     expect(described).toMatch(/Warning +RoleForbidden .*kube2iam.* +the namespace does not allow role two/)
+  })
+
+  test('apply --server-side creates and changes, and refuses what another manager wants otherwise', async () => {
+    const manifest = join(home, 'server-side.yaml')
+    const applied = (role: string, ...args: string[]) =>
+      writeFile(manifest, POD(role).replaceAll('team', 'other')).then(() =>
+        kubectl('apply', '--server-side', '-f', manifest, ...args),
+      )
+    expect(await applied('one')).toBe('namespace/other serverside-applied\npod/web-0 serverside-applied\n')
+    await applied('two')
+    expect(server.get('Pod', 'other', 'web-0')?.metadata.annotations).toEqual({
+      'iam.amazonaws.com/role': 'two',
+    })
+    await expect(applied('three', '--field-manager=ci')).rejects.toMatchObject({
+      stderr: expect.stringContaining(
+        'conflict with "kubectl": .metadata.annotations.iam.amazonaws.com/role',
+      ),
+    })
+    await applied('three', '--field-manager=ci', '--force-conflicts')
+  })
+
+  test('delete -f of a namespace with what is in it finds both, and returns when both are gone', async () => {
+    // The namespace is emptied when the pod has been asked for, however long kubectl takes for that.
+    const clock = createFakeClock()
+    const own = createFakeApiServer({ tls: true, token: 'secret', clock })
+    own.subscribe(({ type, object }) => {
+      if (type === 'DELETED' && object.kind === 'Pod') void clock.advance(2000)
+    })
+    await own.listen()
+    try {
+      const [manifest, config] = [join(home, 'delete.yaml'), join(home, 'own-config')]
+      await writeFile(config, own.kubeconfig())
+      await writeFile(manifest, POD('one'))
+      await kubectl('--kubeconfig', config, 'apply', '-f', manifest)
+      const deleted = await kubectl('--kubeconfig', config, 'delete', '-f', manifest)
+      expect(deleted).toMatch(/namespace "team" deleted\n.*pod "web-0" deleted/s)
+      expect(own.get('Namespace', undefined, 'team')).toBe(undefined)
+    } finally {
+      await own.close()
+    }
   })
 
   test('delete removes and returns', async () => {

@@ -60,6 +60,7 @@ export interface FakeApiServer {
   connection(): ApiConnection
   /** Creates or replaces an object as an administrator; fills in what is absent. A new `metadata.uid` replaces the old object by a new one. */
   apply(manifest: Manifest): KubernetesObject
+  /** Removes an object at once, a namespace with all that is in it: clients that delete one see it `Terminating` first. */
   delete(kind: string, namespace: string | undefined, name: string): void
   get(kind: string, namespace: string | undefined, name: string): KubernetesObject | undefined
   list(kind: string, namespace?: string): KubernetesObject[]

@@ -1,20 +1,20 @@
 import type { Clock } from '@kube2iam-ts/core'
+import { load as loadYaml } from 'js-yaml'
 import type { ApiRequest } from '../api-connection.ts'
 import { discovery } from './discovery.ts'
-import { dressed, undressed } from './event-forms.ts'
-import { checkChangedEvent, checkNewEvent } from './event-rules.ts'
+import { dressed } from './event-forms.ts'
 import type { FailRule, FakeApiFaults } from './faults.ts'
 import { createListPages } from './list-pages.ts'
-import { type ObjectStore, timestamp } from './object-store.ts'
+import type { ObjectStore } from './object-store.ts'
 import type { KubernetesObject, Manifest } from './objects.ts'
-import { applyPatch } from './patches.ts'
 import { type Target, targetOf } from './request-target.ts'
-import { type Resource, resourceOfKind } from './resources.ts'
+import type { Resource } from './resources.ts'
 import { fieldSelector, labelSelector } from './selectors.ts'
-import { ApiStatusError, badRequest, notFound, statusOf, tooLargeVersion, unauthorized } from './statuses.ts'
+import { ApiStatusError, badRequest, statusOf, tooLargeVersion, unauthorized } from './statuses.ts'
 import type { TokenReviews } from './token-reviews.ts'
 import { listText, shown, viewOf } from './views.ts'
 import { goneLine, isGone, type WatchStreams } from './watch-streams.ts'
+import type { Writes } from './writes.ts'
 
 /** An answer before it is bytes. `body` may be a stream that throws: the connection is then cut. */
 export interface FakeApiAnswer {
@@ -27,19 +27,20 @@ export interface HandlerOptions {
   store: ObjectStore
   streams: WatchStreams
   reviews: TokenReviews
+  writes: Writes
   clock: Clock
   faults: FakeApiFaults
   /** The rule that refuses this call, used up by asking. */
   failing: (call: 'list' | 'watch' | 'get' | 'write', resource: string) => FailRule | undefined
   /** Whether the bearer token opens the server; `undefined` where none was sent. */
   allowed: (token: string | undefined) => boolean
-  gracefulDeletion: boolean
 }
 
+const APPLY_PATCH = 'application/apply-patch+yaml'
 const JSON_HEADERS = { 'content-type': 'application/json' }
 /** The API server without its socket: one request in, one answer out. Throws only where it has a bug. */
 export function createHandler(options: HandlerOptions): (request: ApiRequest) => Promise<FakeApiAnswer> {
-  const { store, streams, reviews, clock, faults } = options
+  const { store, streams, reviews, clock, faults, writes } = options
   const pages = createListPages(store)
 
   return async (request) => {
@@ -79,30 +80,32 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
       case 'GET':
         if (target.name !== undefined) {
           refuse('get', target.resource.plural)
-          return one(existing(target))
+          return one(writes.existing(target))
         }
         if (['true', '1'].includes(url.searchParams.get('watch') ?? ''))
           return watch(target, url.searchParams, request)
         return await list(target, url.searchParams, request)
       case 'POST':
         refuse('write', target.resource.plural)
-        return one(create(target, parse(request.body)), 201)
-      case 'PUT': {
+        return one(writes.create(target, parse(request.body)), 201)
+      case 'PUT':
         refuse('write', target.resource.plural)
-        const body = parse(request.body) as KubernetesObject
-        return one(replace(target, body, body.metadata?.resourceVersion))
-      }
+        return one(writes.replace(target, parse(request.body) as KubernetesObject))
       case 'PATCH': {
         refuse('write', target.resource.plural)
-        const before = existing(target)
         const type = request.headers?.['content-type'] ?? ''
-        const seen = dressed(before, target.group)
-        const patched = applyPatch(type, seen, parse(request.body)) as KubernetesObject
-        return one(replace(target, patched, patched.metadata.resourceVersion))
+        const isNew =
+          target.name === undefined || store.get(target.resource, target.namespace, target.name) === undefined
+        if (!type.startsWith(APPLY_PATCH)) return one(writes.patch(target, type, parse(request.body)))
+        const applied = writes.apply(target, parseYaml(request.body), {
+          manager: url.searchParams.get('fieldManager') ?? '',
+          force: url.searchParams.get('force') === 'true',
+        })
+        return one(applied, isNew ? 201 : 200)
       }
       case 'DELETE':
         refuse('write', target.resource.plural)
-        return one(remove(target, url.searchParams, request.body))
+        return one(writes.remove(target, graceSeconds(url.searchParams, request.body)))
       default:
         throw new ApiStatusError(
           405,
@@ -118,59 +121,6 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     const { status, retryAfterSeconds } = rule
     const [reason, message] = FAILURES[status]
     throw new ApiStatusError(status, reason, message, { retryAfterSeconds })
-  }
-
-  function existing({ resource, namespace, name = '' }: Target): KubernetesObject {
-    const object = store.get(resource, namespace, name)
-    if (object === undefined) throw notFound(resource.plural, name)
-    return object
-  }
-
-  function create(target: Target, body: unknown): KubernetesObject {
-    const { resource, namespace } = target
-    const manifest = undressed(body as Manifest)
-    if (typeof manifest?.metadata !== 'object') throw badRequest('the body is not a Kubernetes object')
-    if (namespace !== undefined && store.get(namespaces, undefined, namespace) === undefined) {
-      throw notFound('namespaces', namespace)
-    }
-    const { deletionTimestamp: _, ...metadata } = manifest.metadata
-    const given = { ...manifest, metadata: { ...metadata, ...(namespace && { namespace }) } }
-    return store.create(resource, given, (object) => {
-      if (resource.kind === 'Event') checkNewEvent(object, target.group)
-    })
-  }
-
-  function replace(target: Target, body: KubernetesObject, expectedVersion?: string): KubernetesObject {
-    const before = existing(target)
-    const changed =
-      target.subresource === 'status'
-        ? { ...before, status: body['status'] }
-        : { ...undressed(body), metadata: { ...body.metadata, name: before.metadata.name } }
-    const { deletionTimestamp } = before.metadata
-    const metadata = { ...changed.metadata, ...(deletionTimestamp && { deletionTimestamp }) }
-    const object = {
-      ...changed,
-      apiVersion: before.apiVersion,
-      kind: before.kind,
-      metadata,
-    } as KubernetesObject
-    if (target.resource.kind === 'Event') checkChangedEvent(object, before, target.group)
-    return store.replace(target.resource, object, expectedVersion)
-  }
-
-  function remove(target: Target, query: URLSearchParams, body: string | undefined): KubernetesObject {
-    const object = existing(target)
-    const asked =
-      query.get('gracePeriodSeconds') ?? (parseOptional(body)?.['gracePeriodSeconds'] as number | undefined)
-    const graceSeconds = asked === undefined || asked === null ? 30 : Number(asked)
-    const { resource, namespace, name = '' } = target
-    if (!options.gracefulDeletion || resource.kind !== 'Pod' || graceSeconds === 0) {
-      return store.remove(resource, namespace, name)
-    }
-    // As the API server does for a pod that a kubelet looks after: mark it, and leave it until the node is done.
-    const deletionTimestamp = timestamp(clock.now() + graceSeconds * 1000)
-    const metadata = { ...object.metadata, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds }
-    return store.replace(resource, { ...object, metadata })
   }
 
   async function list(target: Target, query: URLSearchParams, request: ApiRequest): Promise<FakeApiAnswer> {
@@ -220,8 +170,6 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
   }
 }
 
-const namespaces = resourceOfKind('Namespace') as Resource
-
 const FAILURES: Record<FailRule['status'], readonly [reason: string, message: string]> = {
   401: ['Unauthorized', 'Unauthorized'],
   403: ['Forbidden', 'the user may not do this'],
@@ -245,6 +193,20 @@ function parse(body: string | undefined): unknown {
   } catch {
     throw badRequest('the body of the request is not JSON')
   }
+}
+
+function parseYaml(body: string | undefined): Manifest {
+  try {
+    return loadYaml(body ?? '') as Manifest
+  } catch {
+    throw badRequest('error decoding YAML')
+  }
+}
+
+/** How long a deletion is to take, by its query or its options; `undefined` where neither says. */
+function graceSeconds(query: URLSearchParams, body: string | undefined): number | undefined {
+  const asked = query.get('gracePeriodSeconds') ?? parseOptional(body)?.['gracePeriodSeconds']
+  return asked === undefined || asked === null ? undefined : Number(asked)
 }
 
 const parseOptional = (body: string | undefined): Record<string, unknown> | undefined =>

@@ -1,9 +1,9 @@
 import { ApiStatusError, badRequest, invalid } from './statuses.ts'
 
-type Json = unknown
-type JsonObject = Record<string, unknown>
+export type Json = unknown
+export type JsonObject = Record<string, unknown>
 
-const isObject = (value: unknown): value is JsonObject =>
+export const isJsonObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Applies a patch of one of the three content types of the Kubernetes API; the target is not changed. */
@@ -24,14 +24,14 @@ export function applyPatch(contentType: string, target: JsonObject, patch: unkno
       `the body of the request was in an unknown format - ${type}`,
     )
   }
-  if (!isObject(patched)) throw badRequest('a patch must leave an object')
+  if (!isJsonObject(patched)) throw badRequest('a patch must leave an object')
   return patched
 }
 
 /** RFC 7386. */
 function mergePatch(target: Json, patch: Json): Json {
-  if (!isObject(patch)) return patch
-  const result: JsonObject = isObject(target) ? { ...target } : {}
+  if (!isJsonObject(patch)) return patch
+  const result: JsonObject = isJsonObject(target) ? { ...target } : {}
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key]
     else result[key] = mergePatch(result[key], value)
@@ -82,7 +82,7 @@ const segments = (path: string): string[] =>
 function read(document: Json, path: string): Json {
   return segments(path).reduce<Json>((inner, key) => {
     if (Array.isArray(inner)) return inner[Number(key)] as Json
-    return isObject(inner) ? inner[key] : undefined
+    return isJsonObject(inner) ? inner[key] : undefined
   }, document)
 }
 
@@ -104,7 +104,7 @@ function write(document: Json, path: string, value: Json, op: 'add' | 'replace' 
     else parent.splice(index, 1)
     return document
   }
-  if (!isObject(parent)) throw invalid(`the path ${path} does not exist`)
+  if (!isJsonObject(parent)) throw invalid(`the path ${path} does not exist`)
   if (op !== 'add' && !Object.hasOwn(parent, last)) throw invalid(`the path ${path} does not exist`)
   if (op === 'remove') delete parent[last]
   else parent[last] = value
@@ -128,15 +128,18 @@ const MERGE_KEYS: Readonly<Record<string, string>> = {
   secrets: 'name',
 }
 
+/** By which key Kubernetes merges a list, if it does. */
+export const mergeKeyOf = (field: string): string | undefined => MERGE_KEYS[field]
+
 /** Strategic merge: objects merge, lists with a merge key merge by it, other lists are replaced. */
-function strategicMerge(target: Json, patch: Json, field: string): Json {
+export function strategicMerge(target: Json, patch: Json, field: string): Json {
   if (Array.isArray(patch)) return mergeList(Array.isArray(target) ? target : [], patch, field)
-  if (!isObject(patch)) return patch
+  if (!isJsonObject(patch)) return patch
   if (patch['$patch'] === 'replace') {
     const { $patch: _, ...rest } = patch
     return rest
   }
-  const result: JsonObject = isObject(target) ? { ...target } : {}
+  const result: JsonObject = isJsonObject(target) ? { ...target } : {}
   for (const [key, value] of Object.entries(patch)) {
     if (key.startsWith('$setElementOrder/') || key === '$retainKeys') continue
     if (key.startsWith('$deleteFromPrimitiveList/')) {
@@ -155,9 +158,9 @@ function mergeList(target: Json[], patch: Json[], field: string): Json[] {
   if (key === undefined) return patch
   let result = [...target]
   for (const item of patch) {
-    if (!isObject(item)) return patch
+    if (!isJsonObject(item)) return patch
     if (item['$patch'] === 'replace') return patch.filter((other) => other !== item)
-    const index = result.findIndex((existing) => isObject(existing) && existing[key] === item[key])
+    const index = result.findIndex((existing) => isJsonObject(existing) && existing[key] === item[key])
     if (item['$patch'] === 'delete') result = result.filter((_, position) => position !== index)
     else if (index === -1) result.push(item)
     else result[index] = strategicMerge(result[index], item, '')

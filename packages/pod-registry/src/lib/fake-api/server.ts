@@ -20,6 +20,7 @@ import { RESOURCES, type Resource } from './resources.ts'
 import { createTestAuthority } from './test-authority.ts'
 import { createTokenReviews } from './token-reviews.ts'
 import { createWatchStreams } from './watch-streams.ts'
+import { createWrites } from './writes.ts'
 
 /** Makes a server with the namespaces `default` and `kube-system`. It has no address before `listen`. */
 export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApiServer {
@@ -66,13 +67,14 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
   }
   let stalling = false
   const streams = createWatchStreams({ store, clock, faults, bookmarkEveryMs })
+  const writes = createWrites({ store, clock, gracefulDeletion: options.gracefulDeletion ?? false })
   const handle = createHandler({
     store,
     streams,
     reviews,
     clock,
     faults,
-    gracefulDeletion: options.gracefulDeletion ?? false,
+    writes,
     allowed: (sent) => token === undefined || sent === token,
     failing(call, resource) {
       rules = rules.filter(({ left, until }) => left > 0 && clock.now() < until)
@@ -121,6 +123,7 @@ export function createFakeApiServer(options: FakeApiServerOptions = {}): FakeApi
     },
     async close() {
       streams.drop()
+      writes.close()
       const closing = server
       server = undefined
       if (closing === undefined) return

@@ -44,6 +44,7 @@ export const notFound = (plural: string, name: string) =>
   new ApiStatusError(404, 'NotFound', `${plural} "${name}" not found`)
 export const noSuchPath = () =>
   new ApiStatusError(404, 'NotFound', 'the server could not find the requested resource')
+export const forbidden = (message: string) => new ApiStatusError(403, 'Forbidden', message)
 export const notAcceptable = (message: string) => new ApiStatusError(406, 'NotAcceptable', message)
 export const alreadyExists = (plural: string, name: string) =>
   new ApiStatusError(409, 'AlreadyExists', `${plural} "${name}" already exists`)
