@@ -208,6 +208,18 @@ describe('watches', () => {
     expect(lines).toEqual(['ADDED b', 'DELETED a', 'cut'])
   })
 
+  test('from a version of the future say nothing until then', async () => {
+    const { status, lines, stop, ended } = await watch(
+      `resourceVersion=${Number(server.resourceVersion) + 1}`,
+    )
+    server.apply(pod('a'))
+    server.apply(pod('b'))
+    await clock.advance(0)
+    stop.abort()
+    await ended
+    expect([status, lines]).toEqual([200, ['ADDED b', 'cut']])
+  })
+
   test('without a version begin with what there is', async () => {
     server.apply(pod('a'))
     const { lines, stop } = await watch('')
@@ -321,7 +333,14 @@ describe('writes', () => {
 
   test.each([
     ['that exist already', path, pod('taken'), 409, 'AlreadyExists'],
-    ['in a namespace that does not exist', '/api/v1/namespaces/nowhere/pods', pod('a'), 404, 'NotFound'],
+    [
+      'in a namespace that does not exist',
+      '/api/v1/namespaces/nowhere/pods',
+      { kind: 'Pod', metadata: { name: 'a' } },
+      404,
+      'NotFound',
+    ],
+    ['for another namespace', '/api/v1/namespaces/kube-system/pods', pod('a'), 400, 'BadRequest'],
     ['with a name that is none', path, pod('Not A Name'), 422, 'Invalid'],
   ])('refuse objects %s', async (_, where, send, status, reason) => {
     server.apply(pod('taken'))
@@ -398,6 +417,13 @@ describe('writes', () => {
       spec: { nodeName: 'node-1' },
       status: { podIP: '10.0.0.1' },
     })
+  })
+
+  test('of a status with podIPs set podIP to the first of them', async () => {
+    server.apply(pod('a'))
+    const send = { status: { podIPs: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }] } }
+    await call(`${path}/a/status`, { method: 'PATCH', type: 'application/merge-patch+json', send })
+    expect(server.get('Pod', 'default', 'a')?.['status']).toMatchObject({ podIP: '10.0.0.1' })
   })
 
   test('of a new uid under an old name are a deletion and a creation', async () => {
@@ -509,6 +535,17 @@ describe('Events of events.k8s.io', () => {
     expect(answer.body.message).toMatch(/involvedObject.namespace.* does not match event.namespace/)
   })
 
+  test('for another namespace than that of the request cannot be created there', async () => {
+    const metadata = { name: 'web-0.1', namespace: 'kube-system' }
+    expect((await create({ metadata })).status).toBe(400)
+  })
+
+  test('that are deleted are answered with a Status', async () => {
+    await create({})
+    const { status, body } = await call(`${path}/web-0.1`, { method: 'DELETE' })
+    expect([status, body]).toMatchObject([200, { kind: 'Status', status: 'Success' }])
+  })
+
   test('whose time has not six digits cannot be read', async () => {
     expect((await create({ eventTime: '2026-01-01T00:00:00.000Z' })).status).toBe(400)
   })
@@ -535,7 +572,7 @@ describe('Events of events.k8s.io', () => {
     expect(await patch({ series: { ...series, count: 3 } })).toMatchObject({ body: { series: { count: 3 } } })
     expect((await patch({ series: { count: 1 } })).body.message).toContain('series.count')
     expect((await patch({ note: 'yes' })).body.message).toContain(
-      'message: Invalid value: field is immutable',
+      'message: Invalid value: "yes": field is immutable',
     )
     expect((await patch({ metadata: { labels: { a: 'b' } } })).status).toBe(200)
   })

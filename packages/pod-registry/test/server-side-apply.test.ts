@@ -61,6 +61,8 @@ test('refuses what another manager wants otherwise, unless it is forced', async 
   expect((await apply('two', annotated({ role: 'b' }), true)).status).toBe(200)
   expect(now()?.metadata.annotations).toEqual({ role: 'b' })
   expect((await apply('one', annotated({ role: 'a' }))).status).toBe(409)
+  await apply('two', annotated(undefined))
+  expect(now()?.metadata.annotations ?? {}).toEqual({})
 })
 
 test('forgets who wanted what with the object', async () => {

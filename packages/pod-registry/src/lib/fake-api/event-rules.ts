@@ -24,16 +24,16 @@ export function checkNewEvent(event: KubernetesObject, group: string): void {
       ...(isSet(event['eventTime']) ? [] : ['eventTime: Required value']),
       ...(['Normal', 'Warning'].includes(text(event['type']))
         ? []
-        : ['type: Invalid value: has invalid value']),
+        : [`type: Invalid value: "": has invalid value: ${text(event['type'])}`]),
       ...['firstTimestamp', 'lastTimestamp', 'count']
         .filter((field) => isSet(event[field]))
-        .map((field) => `${field}: Invalid value: needs to be unset`),
+        .map((field) => `${field}: Invalid value: "": needs to be unset`),
       ...(isSet(at(event, 'source', 'component')) || isSet(at(event, 'source', 'host'))
-        ? ['source: Invalid value: needs to be unset']
+        ? ['source: Invalid value: "": needs to be unset']
         : []),
     )
   }
-  refuse(event, group, errors)
+  refuse(event, errors)
 }
 
 /** The same of a change: of an Event of `events.k8s.io/v1` only the series may change, and labels and annotations. */
@@ -44,11 +44,11 @@ export function checkChangedEvent(event: KubernetesObject, before: KubernetesObj
     if (!same(event['series'], before['series'])) errors.push(...series(event))
     errors.push(
       ...FIXED.filter((field) => !same(event[field], before[field])).map(
-        (field) => `${field}: Invalid value: field is immutable`,
+        (field) => `${field}: Invalid value: ${JSON.stringify(event[field])}: field is immutable`,
       ),
     )
   }
-  refuse(event, group, errors)
+  refuse(event, errors)
 }
 
 const FIXED = [
@@ -77,7 +77,7 @@ function common(event: KubernetesObject): string[] {
       .map((field) => `${field}: Required value`),
     ...Object.entries(LONGEST)
       .filter(([field, bytes]) => Buffer.byteLength(text(event[field])) > bytes)
-      .map(([field, bytes]) => `${field}: Invalid value: can have at most ${bytes} characters`),
+      .map(([field, bytes]) => `${field}: Invalid value: "": can have at most ${bytes} characters`),
   ]
 }
 
@@ -85,7 +85,7 @@ function series(event: KubernetesObject): string[] {
   const { count, lastObservedTime } = (event['series'] ?? {}) as { count?: number; lastObservedTime?: string }
   if (!isSet(event['series'])) return []
   return [
-    ...((count ?? 0) < 2 ? ['series.count: Invalid value: should be at least 2'] : []),
+    ...((count ?? 0) < 2 ? ['series.count: Invalid value: "": should be at least 2'] : []),
     ...(isSet(lastObservedTime) ? [] : ['series.lastObservedTime: Required value']),
   ]
 }
@@ -106,9 +106,8 @@ function readable(event: KubernetesObject): void {
   }
 }
 
-function refuse({ metadata }: KubernetesObject, group: string, errors: readonly string[]): void {
+function refuse({ metadata }: KubernetesObject, errors: readonly string[]): void {
   if (errors.length === 0) return
-  const what = group === '' ? 'Event' : `Event.${group}`
   const why = errors.length === 1 ? errors[0] : `[${errors.join(', ')}]`
-  throw new ApiStatusError(422, 'Invalid', `${what} ${JSON.stringify(metadata.name)} is invalid: ${why}`)
+  throw new ApiStatusError(422, 'Invalid', `Event ${JSON.stringify(metadata.name)} is invalid: ${why}`)
 }

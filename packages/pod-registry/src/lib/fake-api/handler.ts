@@ -10,7 +10,14 @@ import type { KubernetesObject, Manifest } from './objects.ts'
 import { type Target, targetOf } from './request-target.ts'
 import type { Resource } from './resources.ts'
 import { fieldSelector, labelSelector } from './selectors.ts'
-import { ApiStatusError, badRequest, statusOf, tooLargeVersion, unauthorized } from './statuses.ts'
+import {
+  ApiStatusError,
+  badRequest,
+  deletedStatus,
+  statusOf,
+  tooLargeVersion,
+  unauthorized,
+} from './statuses.ts'
 import type { TokenReviews } from './token-reviews.ts'
 import { listText, shown, viewOf } from './views.ts'
 import { goneLine, isGone, type WatchStreams } from './watch-streams.ts'
@@ -76,6 +83,11 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     const one = (object: KubernetesObject, status = 200): FakeApiAnswer =>
       json(status, shown(target.resource, dressed(object, target.group), view, now))
 
+    const removed = ({ resource, subresource }: Target, object: KubernetesObject): FakeApiAnswer =>
+      subresource === undefined && TOLD_BY_STATUS.has(resource.kind)
+        ? json(200, deletedStatus(resource, object.metadata))
+        : one(object)
+
     switch (request.method) {
       case 'GET':
         if (target.name !== undefined) {
@@ -105,7 +117,7 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
       }
       case 'DELETE':
         refuse('write', target.resource.plural)
-        return one(writes.remove(target, graceSeconds(url.searchParams, request.body)))
+        return removed(target, writes.remove(target, graceSeconds(url.searchParams, request.body)))
       default:
         throw new ApiStatusError(
           405,
@@ -150,7 +162,6 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     const { resource, namespace } = target
     refuse('watch', resource.plural)
     const asked = query.get('resourceVersion') ?? ''
-    if (Number(asked) > store.version) throw tooLargeVersion(asked, store.version)
     const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || 1800
     try {
       const body = streams.open({
@@ -169,6 +180,9 @@ export function createHandler(options: HandlerOptions): (request: ApiRequest) =>
     }
   }
 }
+
+/** Of these a deletion answers that it was done, and not with what was there. */
+const TOLD_BY_STATUS = new Set(['Event', 'Node', 'DaemonSet'])
 
 const FAILURES: Record<FailRule['status'], readonly [reason: string, message: string]> = {
   401: ['Unauthorized', 'Unauthorized'],

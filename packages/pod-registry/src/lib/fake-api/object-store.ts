@@ -101,16 +101,16 @@ export function createObjectStore({ clock, historyLimit }: ObjectStoreOptions): 
       const object = complete(resource, manifest, clock)
       check?.(object)
       if (collection(resource).has(keyOf(object.metadata.namespace, object.metadata.name))) {
-        throw alreadyExists(resource.plural, object.metadata.name)
+        throw alreadyExists(resource, object.metadata.name)
       }
       return write(resource, 'ADDED', object, undefined)
     },
     replace(resource, object, expectedVersion) {
       const { namespace, name } = object.metadata
       const previous = collection(resource).get(keyOf(namespace, name))
-      if (previous === undefined) throw notFound(resource.plural, name)
+      if (previous === undefined) throw notFound(resource, name)
       if (expectedVersion !== undefined && expectedVersion !== previous.metadata.resourceVersion) {
-        throw conflict(resource.plural, name)
+        throw conflict(resource, name)
       }
       const { uid, creationTimestamp } = previous.metadata
       const metadata = {
@@ -122,7 +122,7 @@ export function createObjectStore({ clock, historyLimit }: ObjectStoreOptions): 
     },
     remove(resource, namespace, name) {
       const previous = collection(resource).get(keyOf(namespace, name))
-      if (previous === undefined) throw notFound(resource.plural, name)
+      if (previous === undefined) throw notFound(resource, name)
       if (resource.kind === 'Namespace') empty(name)
       return write(resource, 'DELETED', previous, previous)
     },

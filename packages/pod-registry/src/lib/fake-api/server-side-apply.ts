@@ -48,8 +48,8 @@ export function createServerSideApply(): ServerSideApply {
       return strategicMerge(left, wishes, '') as Manifest
     },
     applied(uid = '', wishes, { manager }) {
-      // Who forces has the fields from now on: to the others they are as now.
-      const others = othersOf(uid, manager).map(([name, theirs]) => [name, agree(theirs, wishes)] as const)
+      // Who forced has the fields alone from now on.
+      const others = othersOf(uid, manager).map(([name, theirs]) => [name, yielding(theirs, wishes)] as const)
       byObject.set(uid, new Map<string, Json>([...others, [manager, wishes]]))
     },
     forget: (uid = '') => void byObject.delete(uid),
@@ -106,24 +106,23 @@ function differences(mine: Json, theirs: Json, path = '', field = ''): string[] 
   return isDeepStrictEqual(mine, theirs) ? [] : [path]
 }
 
-/** One manager's wishes with another's values wherever both say something. */
-function agree(theirs: Json, mine: Json, field = ''): Json {
+/** One manager's wishes without those that another, who forced, has otherwise; `undefined` where none is left. */
+function yielding(theirs: Json, mine: Json, field = ''): Json {
   if (isJsonObject(mine) && isJsonObject(theirs)) {
-    return Object.fromEntries(
-      Object.entries(theirs).map(([name, value]) => [
-        name,
-        name in mine ? agree(value, mine[name], name) : value,
-      ]),
-    )
+    const left = Object.entries(theirs).map(([name, value]) => [
+      name,
+      name in mine ? yielding(value, mine[name], name) : value,
+    ])
+    return Object.fromEntries(left.filter(([, value]) => value !== undefined))
   }
   const key = mergeKeyOf(field)
   if (key !== undefined && Array.isArray(mine) && Array.isArray(theirs)) {
     return theirs.map((item) => {
       const other = mine.find((candidate) => sameItem(key, candidate, item))
-      return other === undefined ? item : agree(item, other)
+      return other === undefined ? item : yielding(item, other)
     })
   }
-  return mine
+  return isDeepStrictEqual(mine, theirs) ? theirs : undefined
 }
 
 const sameItem = (key: string, a: Json, b: Json): boolean =>

@@ -38,21 +38,38 @@ export const statusOf = (error: ApiStatusError): object => ({
   code: error.code,
 })
 
+/** The `Status` object that says that an object is gone. */
+export const deletedStatus = ({ plural, group }: Named, { name, uid }: { name: string; uid?: string }) => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Success',
+  details: { name, ...(group !== '' && { group }), kind: plural, uid },
+})
+
 export const badRequest = (message: string) => new ApiStatusError(400, 'BadRequest', message)
 export const unauthorized = () => new ApiStatusError(401, 'Unauthorized', 'Unauthorized')
-export const notFound = (plural: string, name: string) =>
-  new ApiStatusError(404, 'NotFound', `${plural} "${name}" not found`)
+/** `pods`, and `daemonsets.apps` where there is a group. */
+const qualified = ({ plural, group }: Named): string => (group === '' ? plural : `${plural}.${group}`)
+
+export interface Named {
+  readonly plural: string
+  readonly group: string
+}
+
+export const notFound = (resource: Named, name: string) =>
+  new ApiStatusError(404, 'NotFound', `${qualified(resource)} "${name}" not found`)
 export const noSuchPath = () =>
   new ApiStatusError(404, 'NotFound', 'the server could not find the requested resource')
 export const forbidden = (message: string) => new ApiStatusError(403, 'Forbidden', message)
 export const notAcceptable = (message: string) => new ApiStatusError(406, 'NotAcceptable', message)
-export const alreadyExists = (plural: string, name: string) =>
-  new ApiStatusError(409, 'AlreadyExists', `${plural} "${name}" already exists`)
-export const conflict = (plural: string, name: string) =>
+export const alreadyExists = (resource: Named, name: string) =>
+  new ApiStatusError(409, 'AlreadyExists', `${qualified(resource)} "${name}" already exists`)
+export const conflict = (resource: Named, name: string) =>
   new ApiStatusError(
     409,
     'Conflict',
-    `Operation cannot be fulfilled on ${plural} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
+    `Operation cannot be fulfilled on ${qualified(resource)} "${name}": the object has been modified; please apply your changes to the latest version and try again`,
   )
 export const expired = (message: string) => new ApiStatusError(410, 'Expired', message)
 export const invalid = (message: string) => new ApiStatusError(422, 'Invalid', message)

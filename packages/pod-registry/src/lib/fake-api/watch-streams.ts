@@ -121,6 +121,9 @@ export function createWatchStreams({
       resource,
       say,
       push(change) {
+        // Who asks for what comes after a version that is not there yet gets nothing until then: the API server refuses a
+        // list from the future, and not a watch.
+        if (change.version <= (request.from ?? 0)) return
         const type = transition(request, change)
         if (type !== undefined) show(type, change.object, say)
       },

@@ -3,7 +3,7 @@ import { dressed, undressed } from './event-forms.ts'
 import { checkChangedEvent, checkNewEvent } from './event-rules.ts'
 import { createNamespaceController } from './namespace-controller.ts'
 import { type ObjectStore, timestamp } from './object-store.ts'
-import type { KubernetesObject, Manifest } from './objects.ts'
+import { at, type KubernetesObject, list, type Manifest } from './objects.ts'
 import { applyPatch } from './patches.ts'
 import type { Target } from './request-target.ts'
 import { type Resource, resourceOfKind } from './resources.ts'
@@ -64,7 +64,7 @@ export function createWrites({ store, clock, gracefulDeletion }: WritesOptions):
 
   function existing({ resource, namespace, name = '' }: Target): KubernetesObject {
     const object = store.get(resource, namespace, name)
-    if (object === undefined) throw notFound(resource.plural, name)
+    if (object === undefined) throw notFound(resource, name)
     return object
   }
 
@@ -73,8 +73,13 @@ export function createWrites({ store, clock, gracefulDeletion }: WritesOptions):
     const manifest = undressed(body as Manifest)
     if (typeof manifest?.metadata !== 'object') throw badRequest('the body is not a Kubernetes object')
     if (namespace !== undefined) {
+      if ((manifest.metadata.namespace ?? namespace) !== namespace) {
+        throw badRequest(
+          'the namespace of the provided object does not match the namespace sent on the request',
+        )
+      }
       const around = store.get(NAMESPACES, undefined, namespace)
-      if (around === undefined) throw notFound('namespaces', namespace)
+      if (around === undefined) throw notFound(NAMESPACES, namespace)
       if (around.metadata.deletionTimestamp !== undefined) {
         const name = JSON.stringify(manifest.metadata.name ?? '')
         throw forbidden(
@@ -93,7 +98,7 @@ export function createWrites({ store, clock, gracefulDeletion }: WritesOptions):
     const before = existing(target)
     const changed =
       target.subresource === 'status'
-        ? { ...before, status: body['status'] }
+        ? { ...before, status: withAddresses(body['status']) }
         : { ...undressed(body), metadata: { ...body.metadata, name: before.metadata.name } }
     const { deletionTimestamp } = before.metadata
     const metadata = { ...changed.metadata, ...(deletionTimestamp && { deletionTimestamp }) }
@@ -118,6 +123,13 @@ export function createWrites({ store, clock, gracefulDeletion }: WritesOptions):
     const metadata = { ...object.metadata, deletionTimestamp, deletionGracePeriodSeconds: graceSeconds }
     return store.replace(resource, { ...object, metadata })
   }
+}
+
+/** `podIP` and the first of `podIPs` are one: who writes one of them has written both. */
+function withAddresses(status: unknown): unknown {
+  const [first] = list(at(status, 'podIPs'))
+  const podIP = at(first, 'ip')
+  return podIP === undefined ? status : { ...(status as object), podIP }
 }
 
 const NAMESPACES = resourceOfKind('Namespace') as Resource
