@@ -210,8 +210,9 @@ describe('watches', () => {
 
   test('from a version of the future say nothing until then', async () => {
     const { status, lines, stop, ended } = await watch(
-      `resourceVersion=${Number(server.resourceVersion) + 1}`,
+      `resourceVersion=${Number(server.resourceVersion) + 1}&allowWatchBookmarks=true`,
     )
+    await clock.advance(120_000)
     server.apply(pod('a'))
     server.apply(pod('b'))
     await clock.advance(0)

@@ -120,6 +120,20 @@ describe.each(['http', 'stream'] as const)('a version that is too old, refused o
   })
 })
 
+test('an API server that comes back after an outage without its history is listed at once', async () => {
+  const said = await follow()
+  server.faults.outage = true
+  server.faults.dropWatches()
+  while (calls('watch').length < 5) await clock.advance(100)
+  server.apply(pod('a', '10.0.0.1'))
+  server.faults.compact()
+  server.faults.outage = false
+  while (calls('watch').length < 6) await clock.advance(100)
+  expect(said.at(-1)).toBe('stale FEED_EXPIRED')
+  await clock.advance(500)
+  expect(said.at(-1)).toBe('snapshot a')
+})
+
 test('410 inside a watch that the server leaves open ends it at once (kubernetes-client/javascript#596)', async () => {
   const said = await follow()
   server.faults.expireWatches()

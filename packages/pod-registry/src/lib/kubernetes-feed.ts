@@ -59,6 +59,7 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
     let pages = pageSize
     let isLost = false
     let failedWatches = 0
+    let hasExpired = false
     while (!signal.aborted) {
       const startedAt = clock.monotonic()
       const wasWatch = version !== undefined
@@ -99,6 +100,7 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
       if (stood || (hasSpoken && failure?.code !== 'FEED_EXPIRED')) {
         backoff.reset()
         failedWatches = 0
+        hasExpired = false
       }
       if (failure === undefined) {
         if (clock.monotonic() - listedAt >= relistEveryMs) version = undefined
@@ -117,8 +119,13 @@ export function createKubernetesFeed<Item>(options: KubernetesFeedOptions<Item>)
         // answer or a failure.
         version = undefined
       }
+      // An API server that comes back after an outage answers 410 to what was watched before: only the list is left to
+      // do, and the failures until then are over. What expires again is a failure like any other.
+      const isFirstExpiry = failure?.code === 'FEED_EXPIRED' && !hasExpired
+      hasExpired = failure?.code === 'FEED_EXPIRED'
       try {
-        await backoff.wait(signal, retryAfterMs(failure))
+        if (isFirstExpiry) await clock.sleep(random() * bounds.baseMs, signal)
+        else await backoff.wait(signal, retryAfterMs(failure))
       } catch {
         return
       }

@@ -137,7 +137,8 @@ export function createWatchStreams({
       // A bookmark says that everything up to it was sent. A stream out of order may not make it lie: nobody could
       // find out what it had skipped.
       releaseHeld()
-      if (faults.noBookmarks) rouse()
+      // A bookmark never says less than was asked for.
+      if (faults.noBookmarks || store.version < (request.from ?? 0)) rouse()
       else if (view === 'metadata-list') finish()
       else {
         queue.push(bookmarkLine(resource, store.version, view))
