@@ -118,7 +118,7 @@ describe.skipIf(findCommand('kubectl') === undefined && mustSkip('the manifests'
           ' nodes get ',
           ' pods list,watch ',
           'apps daemonsets get kube2iam',
-          'events.k8s.io events create,patch ',
+          'events.k8s.io events create ',
         ].toSorted(),
       )
     })
