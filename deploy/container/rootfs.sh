@@ -33,6 +33,8 @@ link() {
 }
 
 take /usr/local/bin/node /usr/bin/env
+# The smaller of the two monitors buffers its output unless it is told not to. stdbuf preloads its library by name.
+take /usr/bin/stdbuf "$(find /usr/lib* -name libstdbuf.so | head -n 1)"
 take /usr/sbin/xtables-nft-multi /usr/sbin/xtables-legacy-multi /usr/sbin/nft /usr/sbin/conntrack /usr/bin/ip
 for family in iptables ip6tables; do
   for backend in nft legacy; do

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agentEnv, METRICS_PORT, runToEnd, untilReady } from '../src/agent.ts'
 import { furnish } from '../src/cluster.ts'
@@ -134,6 +135,8 @@ if (!mustSkip('the container', needs)) {
 
     test('the base may change no setting of the kernel, and make no probe, and says so', async () => {
       const { log, seen } = await started('base')
+      expect(log).toContain('"program":"stdbuf -oL xtables-monitor -e"')
+      expect(log).not.toContain('capture monitor lost')
       expect(log).toContain('connections that wait to be accepted may be reset when agents change')
       expect(log).toContain('EROFS')
       expect(await lab.node.mustRun(MIGRATE)).toBe('0\n')
@@ -180,6 +183,26 @@ if (!mustSkip('the container', needs)) {
         mounts: volumeMounts(lab, main!, manifests),
       })
       expect(await runToEnd(container)).toMatchObject({ code: 0 })
+    })
+
+    test('has the small monitor, which tells of each change as it is made', async () => {
+      const [main] = manifests.daemonSet.spec.template.spec.containers
+      const container = startContainer(lab, lab.node, {
+        image,
+        entrypoint: ['/usr/bin/env', 'stdbuf', '-oL', 'xtables-monitor', '-e'],
+        args: [],
+        capabilities: main!.securityContext.capabilities.add.map((name) => `CAP_${name}`),
+        mounts: volumeMounts(lab, main!, manifests),
+      })
+      // It says nothing when it listens, so changes are made until one is heard of. Buffered it would take hundreds.
+      const told = container.waitForOutput(/EVENT:.*-t nat -A PREROUTING/, 30_000)
+      for (let turn = 0; turn < 30; turn++) {
+        for (const verb of ['-A', '-D'])
+          await lab.node.mustRun(['iptables-nft', '-w', '-t', 'nat', verb, 'PREROUTING', '-j', 'RETURN'])
+        if (await Promise.race([told.then(() => true), delay(1_000, false)])) break
+      }
+      await told
+      await container.stop()
     })
 
     test('has no shell and no package manager', () => {

@@ -1,46 +1,13 @@
 import { aborted, type IpAddress, parseCidr, parseIpAddress } from '@kube2iam-ts/core'
-import { collectReports, createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
+import { createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type CaptureManager, createCaptureManager } from './capture-manager.ts'
-import type { CaptureEvent } from './events.ts'
-import { createFakeNetfilter, type FakeNetfilter, type FakeNetfilterOptions } from './fake-netfilter.ts'
+import { createCaptureManager } from './capture-manager.ts'
+import { createFakeNetfilter, type FakeNetfilter } from './fake-netfilter.ts'
 import { printPlan, printStatus } from './print.ts'
-import { type CaptureSettings, parseHostInterface } from './settings.ts'
+import { parseHostInterface } from './settings.ts'
+import { AGENT, ask, ask6, setUp, stopAll } from './test-capture.ts'
 
-const ask = { source: '10.1.0.7', destination: '169.254.169.254', inInterface: 'cni0' }
-const ask6 = { source: 'fd00:1::7', destination: 'fd00:ec2::254', inInterface: 'cni0' }
-const AGENT = { fate: 'redirected', address: '10.0.0.1', port: 8181 }
-const managers: CaptureManager[] = []
-
-function setUp(settings: Partial<CaptureSettings> = {}, options: FakeNetfilterOptions | FakeNetfilter = {}) {
-  const netfilter = 'runner' in options ? options : createFakeNetfilter(options)
-  const clock = createFakeClock()
-  const { report, events } = collectReports<CaptureEvent>()
-  const manager = createCaptureManager({
-    settings: {
-      instance: 'agent-1',
-      hostIps: [parseIpAddress('10.0.0.1')],
-      appPort: 8181,
-      hostInterface: parseHostInterface('cni0'),
-      backend: 'iptables-nft',
-      // What the rules in netfilter do by themselves; the guard behind them has tests of its own.
-      guardRouting: false,
-      ...settings,
-    },
-    runner: netfilter.runner,
-    files: netfilter.files,
-    clock,
-    random: createSeededRandom(1),
-    report,
-  })
-  managers.push(manager)
-  const told = (type: CaptureEvent['type']) => events.filter((event) => event.type === type)
-  return { manager, netfilter, clock, events, told }
-}
-
-afterEach(async () => {
-  await Promise.all(managers.splice(0).map((manager) => manager.stop()))
-})
+afterEach(stopAll)
 
 describe.each(['iptables-nft', 'iptables-legacy', 'nft'] as const)('on %s', (backend) => {
   it('leads pods to the agent when start resolves', async () => {

@@ -4,7 +4,7 @@ import type { CommandRunner } from './command-runner.ts'
 import { createContention } from './contention.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import { findLeftovers, type Leftover, removeLeftovers } from './leftovers.ts'
-import { monitorChanges } from './monitor.ts'
+import { monitorChanges, SUBSCRIBES_WITHIN_MS } from './monitor.ts'
 import { checkNode, type Finding } from './node-checks.ts'
 import { createNodeFiles, type NodeFiles } from './node-files.ts'
 import type { Plan, Step } from './plan.ts'
@@ -28,7 +28,7 @@ export interface CaptureManagerOptions {
   readonly report: Report<CaptureEvent>
   /** The node's `/proc` and `/etc/cni/net.d`; the real ones unless given. */
   readonly files?: NodeFiles
-  /** How often to look while no monitor runs; 1,250 ms unless given. */
+  /** How often to look while no monitor runs, or none may be relied upon yet; 1,250 ms unless given. */
   readonly pollIntervalMs?: number
   /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
   readonly fullIntervalMs?: number
@@ -98,6 +98,8 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
   let probing: Promise<unknown> = Promise.resolve()
   let tasks: Promise<unknown>[] = []
   let monitored = false
+  /** Until then a monitor that has started may hear nothing yet. */
+  let deafUntil = Number.NEGATIVE_INFINITY
   let fullLookAt = 0
   let sweptAt = 0
 
@@ -141,26 +143,41 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     await sweepProbes({ runner, files, now: clock.now(), signal })
   }
 
+  const mayBeDeaf = (): boolean => clock.monotonic() < deafUntil
+
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      const { reason, changedBy } = await alarm.wait(monitored ? fullIntervalMs : pollIntervalMs)
+      const deaf = mayBeDeaf()
+      const { reason, changedBy } = await alarm.wait(monitored && !deaf ? fullIntervalMs : pollIntervalMs)
       const settle = reason === 'monitor' ? SETTLE_MS : reason === 'settings' ? SETTLE_PODS_MS : 0
       await clock.sleep(settle + contention.pauseMs(), stopping.signal).catch(() => undefined)
       if (stopping.signal.aborted) return
       // What failed was reported and shows in the status; the next look tries again.
-      await lookIfNeeded(reason, changedBy).catch(() => undefined)
+      await lookIfNeeded(reason, changedBy, deaf).catch(() => undefined)
     }
   }
 
-  const lookIfNeeded = async (reason: LookReason, changedBy?: string): Promise<void> => {
+  const lookIfNeeded = async (
+    reason: LookReason,
+    changedBy: string | undefined,
+    deaf: boolean,
+  ): Promise<void> => {
     const fullMs = keeper.counted ? fullIntervalMs : FULL_POLL_MS
     const recent = clock.monotonic() - fullLookAt < fullMs && status.state === 'in-place'
     const untouched =
       reason === 'poll' &&
       !monitored &&
+      !deaf &&
       recent &&
       (await inTurn(() => keeper.seemsUntouched(stopping.signal)))
     if (!untouched) await look(reason, changedBy)
+  }
+
+  const started = (program: string): void => {
+    deafUntil = clock.monotonic() + SUBSCRIBES_WITHIN_MS
+    report({ type: 'capture-monitor-started', program })
+    // What changed before it ran, and the loop has to look at its clock.
+    alarm.ring({ reason: 'monitor' })
   }
 
   const follow = async (): Promise<void> => {
@@ -177,9 +194,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
         alarm.ring({ reason: 'monitor', ...(changedBy !== undefined && { changedBy }) }),
       onStarted(program) {
         monitored = true
-        report({ type: 'capture-monitor-started', program })
-        // What changed before the monitor listened.
-        alarm.ring({ reason: 'monitor' })
+        started(program)
       },
       onLost(reason) {
         monitored = false
@@ -201,7 +216,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       concerns: concernsRouting,
       eachLine: true,
       onChange: () => alarm.ring({ reason: 'monitor' }),
-      onStarted: (program) => report({ type: 'capture-monitor-started', program }),
+      onStarted: started,
       onLost: (reason) => report({ type: 'capture-monitor-lost', reason }),
     })
   }

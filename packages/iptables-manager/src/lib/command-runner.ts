@@ -25,7 +25,13 @@ export interface CommandRunner {
   run(file: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>
   /**
    * Starts a program that goes on talking (`nft monitor`) and yields the lines that it prints. Ends when the program
-   * ends or the signal is aborted, after which the program is gone. Rejects as `run` does.
+   * ends or the signal is aborted, after which the program is gone. Rejects as `run` does. `onRunning` is called once
+   * the program runs, and never for one that cannot be started.
    */
-  lines(file: string, args: readonly string[], signal: AbortSignal): AsyncIterable<string>
+  lines(
+    file: string,
+    args: readonly string[],
+    signal: AbortSignal,
+    onRunning?: () => void,
+  ): AsyncIterable<string>
 }

@@ -78,6 +78,18 @@ it('yields lines as they are printed, and ends the program with the signal', asy
   expect(() => process.kill(pid, 0)).toThrow('ESRCH')
 })
 
+it('says that a program runs, and never that one does which cannot be started', async () => {
+  const running: string[] = []
+  const follow = async (program: string, ...args: string[]): Promise<void> => {
+    const { signal } = new AbortController()
+    for await (const line of runner.lines(program, args, signal, () => running.push(program)))
+      expect(line).toBe('a')
+  }
+  await follow(node, '-e', 'console.log("a")')
+  await expect(follow('no-such-nft', 'monitor')).rejects.toMatchObject({ code: 'COMMAND_MISSING' })
+  expect(running).toEqual([node])
+})
+
 it('ends when the program ends', async () => {
   const seen: string[] = []
   for await (const line of runner.lines(node, ['-e', 'console.log("a\\nb")'], new AbortController().signal))

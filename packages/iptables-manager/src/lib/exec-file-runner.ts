@@ -52,7 +52,7 @@ export function createExecFileRunner(options: ExecFileRunnerOptions = {}): Comma
       })
     },
 
-    async *lines(file, args, signal) {
+    async *lines(file, args, signal, onRunning) {
       if (signal.aborted) throw aborted(signal)
       const [program, rest] = argv(file, args)
       const child = spawn(program, rest, {
@@ -61,6 +61,7 @@ export function createExecFileRunner(options: ExecFileRunnerOptions = {}): Comma
         signal,
         killSignal: 'SIGKILL',
       })
+      if (onRunning !== undefined) child.once('spawn', onRunning)
       let failure: Error | undefined
       const ended = new Promise<void>((resolve) => {
         child.once('error', (error) => {

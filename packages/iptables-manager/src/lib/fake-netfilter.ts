@@ -36,6 +36,8 @@ export interface FakeNetfilterOptions {
   readonly files?: Readonly<Record<string, string>>
   /** Those of them that are mounted read-only, as containers have `/proc/sys`; none unless told. */
   readonly readOnlyFiles?: readonly string[]
+  /** What a monitor that runs already waits for before it hears of changes; nothing unless told. */
+  readonly subscribed?: () => Promise<void>
 }
 
 /** Things that go wrong. Each counts down, so that a fault passes. */
@@ -46,6 +48,8 @@ export interface FakeFaults {
   denied: number
   /** So many commits lose the race against another program, and change nothing. */
   lostCommits: number
+  /** So many changes overrun the monitors, which then know that they have missed something and not what. */
+  lostEvents: number
 }
 
 /** The netfilter of one node, in memory: answers the programs' arguments and refuses as the kernel does. */
@@ -73,12 +77,14 @@ export interface FakeNetfilter {
 const IPTABLES = ['iptables', 'ip6tables'].flatMap((base) =>
   ['', '-nft', '-legacy'].flatMap((kind) => ['', '-save', '-restore'].map((verb) => `${base}${kind}${verb}`)),
 )
+/** What `nft monitor` prints before it goes on; `xtables-monitor` ends instead. */
+const OVERRUN = '# ERROR: We lost some netlink events!'
 const PROGRAMS = IPTABLES.concat('nft', 'xtables-monitor', 'stdbuf', 'conntrack', 'ip')
 
 export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNetfilter {
   const kernel = createFakeKernel()
   const installed = new Set(options.programs ?? PROGRAMS)
-  const faults: FakeFaults = { locked: 0, denied: 0, lostCommits: 0 }
+  const faults: FakeFaults = { locked: 0, denied: 0, lostCommits: 0, lostEvents: 0 }
   const calls: (readonly string[])[] = []
   const files = new Map(Object.entries(options.files ?? {}))
   const routes = new Map(Object.entries(options.routes ?? {}))
@@ -92,7 +98,11 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
     (program: string) =>
     (lines: readonly string[]): void => {
       generation += 1
-      const all = [...lines, `# new generation ${generation} by process ${1000 + generation} (${program})`]
+      const lost = faults.lostEvents > 0
+      if (lost) faults.lostEvents -= 1
+      const all = lost
+        ? [OVERRUN]
+        : [...lines, `# new generation ${generation} by process ${1000 + generation} (${program})`]
       for (const monitor of monitors) monitor(all)
       for (const listener of listeners) listener()
     }
@@ -185,12 +195,17 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
         if (!installed.has(file)) throw missing(file)
         return execute(file, args, input)
       },
-      async *lines(file, args, signal) {
+      async *lines(file, args, signal, onRunning) {
         calls.push([file, ...args])
         if (!installed.has(file)) throw missing(file)
+        onRunning?.()
         if (args.includes('xtables-monitor') && !installed.has('xtables-monitor')) return
-        for await (const line of subscribe(file === 'ip' ? ruleMonitors : monitors, signal))
+        await options.subscribed?.()
+        if (signal.aborted) throw aborted(signal)
+        for await (const line of subscribe(file === 'ip' ? ruleMonitors : monitors, signal)) {
+          if (file === 'stdbuf' && line === OVERRUN) return
           yield file === 'stdbuf' ? asXtablesMonitor(line) : line
+        }
       },
     },
     files: {

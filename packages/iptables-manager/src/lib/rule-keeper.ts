@@ -21,6 +21,7 @@ import {
   type Step,
 } from './plan.ts'
 import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
+import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
 import { createSourceFinder, type NodePods } from './sources.ts'
@@ -84,6 +85,8 @@ const PODS_APART =
 const MAX_ATTEMPTS = 4
 /** Two instances that add the same rule at once, or a kernel that refuses: the second time tells. */
 const MAX_ROUTING_ATTEMPTS = 2
+/** How often an instance that wants no rules in the routing policy takes away those of another. */
+const ROUTING_TAKEN_EVERY_MS = 60_000
 
 export function createRuleKeeper({
   settings,
@@ -98,6 +101,7 @@ export function createRuleKeeper({
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
   const unwatched = createUnwatched({ files, clock })
+  let routingTakenAt = Number.NEGATIVE_INFINITY
 
   const prepare = async (signal?: AbortSignal): Promise<NodeSetup> => {
     const wanted = settings.backend ?? 'auto'
@@ -175,11 +179,14 @@ export function createRuleKeeper({
   }
 
   /**
-   * Rules of the routing policy bear no instance's name. Whoever does not want them takes them away when it looks, and
-   * follows no monitor of theirs: another that puts them back is no reason to look, and a roll-out no fight.
+   * Rules of the routing policy bear no instance's name. Whoever does not want them therefore takes them away now and
+   * then, and not whenever another puts them back, which would be a fight for as long as a roll-out lasts.
    */
   const planRouting = async (node: NodeSetup, mode: CaptureMode, signal?: AbortSignal) => {
-    const { steps, status } = await routing.plan(mode === 'redirect' ? 'keep' : 'add', node.support, signal)
+    const mayDelete =
+      mode === 'redirect' &&
+      (wantsRoutingGuard(settings) || clock.monotonic() - routingTakenAt >= ROUTING_TAKEN_EVERY_MS)
+    const { steps, status } = await routing.plan(mayDelete ? 'keep' : 'add', node.support, signal)
     const isAddition = ({ op }: { op: string }): boolean => op === 'add-routing-rule'
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
@@ -257,8 +264,11 @@ export function createRuleKeeper({
           else routingAttempts += 1
           await node.backend.apply(steps, signal)
           applied.push(...steps)
-          if (await routing.apply(deletes, signal)) applied.push(...deletes)
-          else routingAttempts += 1
+          if (!(await routing.apply(deletes, signal))) routingAttempts += 1
+          else if (deletes.length > 0) {
+            applied.push(...deletes)
+            routingTakenAt = clock.monotonic()
+          }
         } catch (error) {
           if (attempt >= MAX_ATTEMPTS || !isCoded(error) || !error.retryable) throw error
         }
