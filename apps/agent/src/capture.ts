@@ -7,15 +7,19 @@ import {
   type CaptureManager,
   createCaptureManager,
   createExecFileRunner,
+  createTcpReach,
   type ExtraEndpoint,
   parseHostInterface,
 } from '@kube2iam-ts/iptables-manager'
 
-/** The rules of this node, or `only` their removal, for which nobody has to know where the agent listens. Throws `CAPTURE_INVALID`. */
+/**
+ * The rules of this node, or `only` their removal or the guard, for which nobody has to know where the agent listens.
+ * Throws `CAPTURE_INVALID`.
+ */
 export function createCapture(
   settings: AgentSettings,
   report: Report<CaptureEvent>,
-  only?: 'removal',
+  only?: 'removal' | 'block',
 ): CaptureManager {
   return createCaptureManager({
     ...(only !== undefined && { only }),
@@ -34,6 +38,7 @@ export function createCapture(
       podCidrs: settings.podCidrs,
     },
     runner: createExecFileRunner(),
+    reach: createTcpReach(),
     clock: systemClock,
     random: Math.random,
     report,

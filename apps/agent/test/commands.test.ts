@@ -99,7 +99,7 @@ test.each([
   [['help', 'x'], /^kube2iam: help takes nothing more: leave out "x"\n$/],
   [['iptables'], /^kube2iam: iptables needs to know what: give plan or status\n$/],
   [['iptables', 'frob'], /^kube2iam: iptables needs to know what: give plan or status\n$/],
-  [['install'], /^kube2iam: .*--host-ip.*\n$/],
+  [['iptables', 'plan'], /^kube2iam: .*--host-ip.*\n$/],
 ])('%j is refused', async (args, line) => {
   const { code, stderr } = await runProgram(args)
   expect(stderr).toMatch(line)
@@ -107,11 +107,20 @@ test.each([
 })
 
 const asRoot = process.getuid?.() === 0
-test.skipIf(!asRoot)('uninstall needs no flag: rules are found by what they are', async () => {
+const inOwnNetwork = (command: string) => {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)('unshare', ['--net', process.execPath, main, 'uninstall'], {
+  return promisify(execFile)('unshare', ['--net', process.execPath, main, command], {
     env: { PATH: process.env['PATH'] },
   })
+}
+
+test.skipIf(!asRoot)('install needs no flag: what is dropped is led nowhere', async () => {
+  const { stdout } = await inOwnNetwork('install')
+  expect(stdout).toMatch(/^Pods of this node are kept from the metadata service/)
+})
+
+test.skipIf(!asRoot)('uninstall needs no flag: rules are found by what they are', async () => {
+  const { stdout } = await inOwnNetwork('uninstall')
   expect(stdout).toBe(
     'There are no rules of ours.\nPods of this node reach its metadata service, and with it the role of the node.\n',
   )

@@ -1,19 +1,25 @@
 import { ignoreReports } from '@kube2iam-ts/core'
 import type { CaptureManager } from '@kube2iam-ts/iptables-manager'
-import { printPlan, printStatus, printSteps } from '@kube2iam-ts/iptables-manager'
+import { openWays, printPlan, printStatus, printSteps } from '@kube2iam-ts/iptables-manager'
 import { createCapture } from '../capture.ts'
 import { type CommandInput, say, sayJson, settingsOf } from './command.ts'
 
 const managerOf = async (input: CommandInput): Promise<CaptureManager> =>
   createCapture(await settingsOf(input), () => {})
 
-/** Puts the guard in place: from now on no pod of this node reaches the metadata service but through the agent. */
+/**
+ * Puts the guard in place: from now on no pod of this node reaches the metadata service but through the agent. Exit
+ * status 1 where that cannot be had for each address family.
+ */
 export async function install(input: CommandInput): Promise<number> {
-  const capture = await managerOf(input)
-  await capture.installBlock()
-  return say(
-    'Pods of this node are kept from the metadata service until the agent redirects them to itself.\n',
-  )
+  const capture = createCapture(await settingsOf(input), ignoreReports, 'block')
+  const open = openWays(await capture.installBlock())
+  if (open.length === 0)
+    return say(
+      'Pods of this node are kept from the metadata service until the agent redirects them to itself.\n',
+    )
+  for (const { why, remedy } of open) await say(`${why}: ${remedy}\n`)
+  return 1
 }
 
 export interface UninstallInput extends CommandInput {
@@ -47,9 +53,10 @@ export async function plan({ json, ...input }: PrintInput): Promise<number> {
   return json ? sayJson(planned) : say(printPlan(planned))
 }
 
-/** What is there now. Exit status 1 where pods are not redirected. */
+/** What is there now. Exit status 1 where pods are not redirected, or reach the node's own by either family. */
 export async function status({ json, ...input }: PrintInput): Promise<number> {
   const seen = await (await managerOf(input)).inspect()
   await (json ? sayJson(seen) : say(printStatus(seen)))
-  return seen.state === 'in-place' || seen.state === 'yielded' ? 0 : 1
+  const works = seen.state === 'in-place' || seen.state === 'yielded'
+  return works && openWays(seen).length === 0 ? 0 : 1
 }

@@ -1,6 +1,6 @@
 import type { AgentSettings } from '@kube2iam-ts/agent-runtime'
 import { ignoreReports, isCoded, type PodIdentity } from '@kube2iam-ts/core'
-import type { NodeFiles } from '@kube2iam-ts/iptables-manager'
+import { type NodeFiles, openWays } from '@kube2iam-ts/iptables-manager'
 import { holdsAddresses } from '@kube2iam-ts/pod-registry'
 import { createCapture } from '../capture.ts'
 import { broken, doubtful, type Finding, fine, reasonOf } from './finding.ts'
@@ -15,9 +15,13 @@ export async function checkInterception(
     const capture = createCapture(settings, ignoreReports)
     capture.setPods(pods.filter(holdsAddresses).flatMap(({ addresses }) => addresses))
     const findings: Finding[] = [...(await capture.checkNode())]
-    const { state, warning, problem } = await capture.inspect()
-    if (state === 'in-place' || state === 'yielded') findings.push(fine('rules', `every rule is ${state}`))
-    else {
+    const seen = await capture.inspect()
+    const { state, warning, problem } = seen
+    const open = openWays(seen)
+    if (state === 'in-place' || state === 'yielded') {
+      findings.push(...open.map(({ why, remedy }) => broken('rules', why, remedy)))
+      if (open.length === 0) findings.push(fine('rules', `every rule is ${state}`))
+    } else {
       const why = problem === undefined ? '' : `: ${problem.message}`
       findings.push(
         broken(

@@ -168,6 +168,7 @@ export function createSimulatedNode(options: SimulatedNodeOptions): SimulatedNod
             },
             runner: netfilter.runner,
             files: netfilter.files,
+            reach: async (_address, port) => (handlerAt(port) === undefined ? 'refused' : 'answered'),
             clock,
             random,
             report,

@@ -47,9 +47,14 @@ function setUp(
       asked.push('stop')
     },
     setPods() {},
-    status: () => ({ ...NEVER_LOOKED, state: world.state }),
+    status: () => ({ ...NEVER_LOOKED, state: world.state, ...world.status }),
   }
-  const world: { daemonSet: Answer; labels: Labels | Error | undefined; state: CaptureStatus['state'] } = {
+  const world: {
+    daemonSet: Answer
+    labels: Labels | Error | undefined
+    state: CaptureStatus['state']
+    status?: Partial<CaptureStatus>
+  } = {
     daemonSet,
     labels: { pool: 'apps' },
     state: 'in-place',
@@ -90,7 +95,12 @@ function setUp(
     expect(clock.pending).toBe(0)
   }
   const told = (kind: AgentEvent['kind']) => events.filter((event) => event.kind === kind)
-  return { clock, asked, faults, world, start, stop, told }
+  /** What `/readyz` says of the rules, given what is known of them. */
+  const rules = (status: Partial<CaptureStatus>) => {
+    world.status = status
+    return interception.parts.find(({ name }) => name === 'interception')?.state()
+  }
+  return { clock, asked, faults, world, start, stop, told, rules }
 }
 
 const NEVER_LOOKED: CaptureStatus = {
@@ -263,4 +273,36 @@ test('a probe that is ended because the agent stops is no news', async () => {
   expect(it.asked).toEqual(['start', 'probe'])
   expect(it.told('interception-not-tried')).toEqual([])
   await it.stop()
+})
+
+test.each(['in-place', 'yielded'] as const)('rules that are %s and leave a family open are not ready', (state) => {
+  const { rules } = setUp()
+  expect(rules({ state, families: { 4: 'redirected', 6: 'dropped' } })).toMatchObject({ ok: true })
+  expect(rules({ state, families: { 4: 'redirected', 6: 'absent' } })).toMatchObject({ ok: true })
+  const familyReasons = { 6: 'ip6tables is not installed' }
+  expect(rules({ state, families: { 4: 'redirected', 6: 'unprotected' }, familyReasons })).toEqual({
+    ok: false,
+    reason: expect.stringMatching(/over IPv6: ip6tables is not installed; .*nftables/),
+  })
+  expect(rules({ state, families: { 4: 'unprotected', 6: 'redirected' } })).toMatchObject({ ok: false })
+})
+
+test('rules that redirect nothing are not ready', () => {
+  const { rules } = setUp()
+  const families = { 4: 'dropped', 6: 'absent' } as const
+  const familyReasons = { 4: 'no NAT in this kernel' }
+  expect(rules({ state: 'in-place', families, familyReasons })).toEqual({
+    ok: false,
+    reason: expect.stringContaining('no NAT in this kernel'),
+  })
+})
+
+test('rules of a later instance are as good as ours while it listens, and not when nobody does', () => {
+  const { rules } = setUp()
+  const families = { 4: 'redirected', 6: 'dropped' } as const
+  const yieldedTo = (reached: 'answered' | 'refused' | 'unknown') =>
+    rules({ state: 'yielded', families, yieldedTo: { instance: 'new', reached } })
+  expect(yieldedTo('answered')).toMatchObject({ ok: true })
+  expect(yieldedTo('unknown')).toMatchObject({ ok: true })
+  expect(yieldedTo('refused')).toEqual({ ok: false, reason: expect.stringMatching(/new.* nobody listens/) })
 })

@@ -1,4 +1,5 @@
 import { type Clock, createBackoff, isCoded, type Random, type Report } from '@kube2iam-ts/core'
+import { openWays } from '@kube2iam-ts/iptables-manager'
 import { holdsAddresses, type PodRegistry } from '@kube2iam-ts/pod-registry'
 import type { DaemonSetReader, NodeLabelsReader } from '@kube2iam-ts/pod-registry/kubernetes'
 import type { CapturePort } from './agent-deps.ts'
@@ -173,15 +174,19 @@ async function whetherToRemove(
 }
 
 function rulesState(capture: CapturePort) {
-  const { state, problem, backend, families, interception } = capture.status()
+  const status = capture.status()
+  const { state, problem, backend, families, familyReasons, interception, yieldedTo } = status
   if (interception.kind === 'disproved') return { ok: false, reason: interception.evidence }
-  if (state === 'in-place' || state === 'yielded') {
-    return {
-      ok: true,
-      reason: `${state} by ${backend ?? 'nothing'}: IPv4 ${families[4]}, IPv6 ${families[6]}`,
-    }
-  }
-  return { ok: false, reason: problem === undefined ? `rules are ${state}` : problem.message }
+  if (state !== 'in-place' && state !== 'yielded')
+    return { ok: false, reason: problem === undefined ? `rules are ${state}` : problem.message }
+  const open = openWays(status)
+  if (open.length > 0)
+    return { ok: false, reason: open.map(({ why, remedy }) => `${why}; ${remedy}`).join('; ') }
+  if (yieldedTo?.reached === 'refused')
+    return { ok: false, reason: `the rules are those of ${yieldedTo.instance}, and nobody listens there` }
+  const said = `${state} by ${backend ?? 'nothing'}: IPv4 ${families[4]}, IPv6 ${families[6]}`
+  if (families[4] === 'redirected' || families[6] === 'redirected') return { ok: true, reason: said }
+  return { ok: false, reason: [said, ...Object.values(familyReasons)].join('; ') }
 }
 
 function interfaceState(capture: CapturePort) {

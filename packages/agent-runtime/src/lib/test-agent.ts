@@ -221,6 +221,7 @@ export function createTestAgent({
           },
           runner: netfilter.runner,
           files: netfilter.files,
+          reach: async (_address, port) => (handlers.has(port) ? 'answered' : 'refused'),
           clock,
           random,
           report,

@@ -5,6 +5,7 @@ import { createCaptureManager } from './capture-manager.ts'
 import { createFakeNetfilter, type FakeNetfilter } from './fake-netfilter.ts'
 import { printPlan, printStatus } from './print.ts'
 import { parseHostInterface } from './settings.ts'
+import { openWays } from './status.ts'
 import { AGENT, ask, ask6, setUp, stopAll } from './test-capture.ts'
 
 afterEach(stopAll)
@@ -125,6 +126,53 @@ describe('IPv6', () => {
     expect(told('capture-ipv6-not-redirected')).toEqual([
       expect.objectContaining({ reason: expect.stringContaining('Table does not exist') }),
     ])
+  })
+
+  const ofFamily4 = ['', '-nft', '-legacy'].flatMap((kind) =>
+    ['', '-save', '-restore'].map((verb) => `iptables${kind}${verb}`),
+  )
+
+  describe.each(['iptables-nft', 'iptables-legacy'] as const)('where ip6tables cannot be used, on %s', (backend) => {
+    it.each([
+      ['it is not installed', { programs: [...ofFamily4, 'nft', 'ip', 'conntrack'] }, 'ip6tables is not installed'],
+      ['it has no mangle table', { ipv6Mangle: false }, 'Table does not exist'],
+    ])('is dropped by nftables: %s', async (_, options, reason) => {
+      const { manager, netfilter } = setUp({ hostIps, backend }, options)
+      await manager.installBlock()
+      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+      await manager.start()
+      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+      expect(manager.status()).toMatchObject({ state: 'in-place', families: { 4: 'redirected', 6: 'dropped' } })
+      expect(manager.status().familyReasons[6]).toContain(reason)
+      await manager.stop()
+      netfilter.restore(`${backend}-restore`.replace('-nft', ''), '*nat\nCOMMIT\n*mangle\nCOMMIT\n')
+      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+      await manager.remove()
+      expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
+    })
+
+    it('is dropped by the routing policy where there is no nftables either', async () => {
+      const programs = [...ofFamily4, 'ip', 'conntrack']
+      const { manager, netfilter } = setUp({ hostIps, backend, guardRouting: true }, { programs })
+      await manager.start()
+      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+      expect(manager.status().families).toEqual({ 4: 'redirected', 6: 'dropped' })
+    })
+
+    it('is said to be open, and how to shut it, where nothing can', async () => {
+      const { manager, netfilter } = setUp({ hostIps, backend }, { programs: [...ofFamily4, 'ip', 'conntrack'] })
+      await manager.start()
+      expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
+      expect(manager.status().families[6]).toBe('unprotected')
+      expect(openWays(manager.status())).toEqual([
+        {
+          family: 6,
+          why: 'pods reach the metadata service of the node over IPv6: ip6tables is not installed',
+          remedy: expect.stringContaining('nftables'),
+        },
+      ])
+      expect(printStatus(manager.status())).toMatch(/^open +pods reach .* over IPv6: .*nftables/m)
+    })
   })
 
   it('is absent where the node has none', async () => {
@@ -481,6 +529,24 @@ it('removes without knowing where the agent listens, and says before what it wou
   expect(await remover.remove()).toEqual(planned)
   expect(netfilter.send(ask)).toEqual({ fate: 'delivered' })
   expect(await remover.planRemoval()).toEqual([])
+})
+
+it('blocks without knowing where the agent listens, both families', async () => {
+  const netfilter = createFakeNetfilter()
+  const settings = { instance: 'install', hostIps: [], appPort: 8181, backend: 'iptables-nft' as const }
+  const { runner, files } = netfilter
+  const blocker = createCaptureManager({
+    settings,
+    only: 'block',
+    runner,
+    files,
+    clock: createFakeClock(),
+    random: createSeededRandom(1),
+    report: () => {},
+  })
+  expect(await blocker.installBlock()).toMatchObject({ families: { 4: 'dropped', 6: 'dropped' } })
+  expect(netfilter.send(ask)).toEqual({ fate: 'dropped' })
+  expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
 })
 
 it('prints what it would do and what is there', async () => {

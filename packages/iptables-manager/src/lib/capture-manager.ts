@@ -7,27 +7,33 @@ import { findLeftovers, type Leftover, removeLeftovers } from './leftovers.ts'
 import { monitorChanges, SUBSCRIBES_WITHIN_MS } from './monitor.ts'
 import { checkNode, type Finding } from './node-checks.ts'
 import { createNodeFiles, type NodeFiles } from './node-files.ts'
+import { createOwnInstance } from './own-instance.ts'
 import type { Plan, Step } from './plan.ts'
 import { type ProbeResult, probeInterception } from './probe.ts'
 import { sweepProbes } from './probe-leftovers.ts'
+import type { Reach } from './reach.ts'
 import { lookUpRoutes } from './route-lookup.ts'
 import { concernsRouting, wantsRoutingGuard } from './routing-rules.ts'
-import type { Owner } from './rule.ts'
 import { createRuleKeeper } from './rule-keeper.ts'
-import { type CaptureSettings, checkSettings, endpointsOf } from './settings.ts'
+import { type CaptureLimit, type CaptureSettings, checkSettings, endpointsOf } from './settings.ts'
 import type { NodePods } from './sources.ts'
 import { byProbe, type CaptureStatus, countersOf, describeLook, NEVER_LOOKED } from './status.ts'
 
 export interface CaptureManagerOptions {
   readonly settings: CaptureSettings
-  /** It is used to remove rules and for nothing else: `settings.hostIps` may be empty. */
-  readonly only?: 'removal'
+  /** It is used to remove rules, or to install the block, and for nothing else: `settings.hostIps` may be empty. */
+  readonly only?: CaptureLimit
   readonly runner: CommandRunner
   readonly clock: Clock
   readonly random: Random
   readonly report: Report<CaptureEvent>
   /** The node's `/proc` and `/etc/cni/net.d`; the real ones unless given. */
   readonly files?: NodeFiles
+  /**
+   * Whether somebody listens on a port of the node. Without it an instance with later rules is yielded to even when it
+   * has died.
+   */
+  readonly reach?: Reach
   /** How often to look while no monitor runs, or none may be relied upon yet; 1,250 ms unless given. */
   readonly pollIntervalMs?: number
   /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
@@ -50,9 +56,10 @@ export interface CaptureManager {
   setPods(addresses: readonly IpAddress[], cidrs?: readonly Cidr[]): void
   /**
    * Puts the guard in place and nothing else: from now on no pod reaches the metadata service. A redirect that is there
-   * stays; `start` later adds one, and at no time in between is the way open.
+   * stays; `start` later adds one, and at no time in between is the way open. Resolves with what is there then, which
+   * may leave a family open that no rule can be made for.
    */
-  installBlock(signal?: AbortSignal): Promise<void>
+  installBlock(signal?: AbortSignal): Promise<CaptureStatus>
   /** Opens a connection from a scratch namespace attached like a pod. `nodePath` is the program that does: Node's own. */
   probe(nodePath: string, signal?: AbortSignal): Promise<ProbeResult>
   /** Rules that jtblin/kube2iam or kiam left behind. */
@@ -85,9 +92,17 @@ const FULL_POLL_MS = 20_000
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
   const { settings, runner, clock, random, report, pollIntervalMs = 1_250, fullIntervalMs = 60_000 } = options
   checkSettings(settings, options.only)
-  const owner: Owner = { instance: settings.instance, startedAt: clock.now() }
+  const own = createOwnInstance(settings.instance, clock)
   const files = options.files ?? createNodeFiles()
-  const keeper = createRuleKeeper({ settings, owner, runner, files, clock, report })
+  const keeper = createRuleKeeper({
+    settings,
+    own,
+    runner,
+    files,
+    clock,
+    report,
+    ...(options.reach && { reach: options.reach }),
+  })
   const alarm = createAlarm(clock)
   const contention = createContention({ clock, report })
   const stopping = new AbortController()
@@ -117,7 +132,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
         const result = await keeper.look('redirect', reason, changedBy, signal)
         if (result.applied.length > 0 && reason !== 'start') contention.note(changedBy)
         if (result.yieldedTo !== undefined && status.state !== 'yielded') {
-          report({ type: 'capture-yielded', instance: result.yieldedTo.instance })
+          report({ type: 'capture-yielded', instance: result.yieldedTo.owner.instance })
         }
         status = describeLook(status, result, keeper.sources, clock.now())
         fullLookAt = clock.monotonic()
@@ -137,7 +152,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
    * killed may have left its probe.
    */
   const sweep = async (reason: LookReason, signal: AbortSignal): Promise<void> => {
-    if (reason !== 'start' && clock.monotonic() - sweptAt < SWEEP_MS) return
+    if (reason !== 'start' && !keeper.inDoubt && clock.monotonic() - sweptAt < SWEEP_MS) return
     sweptAt = clock.monotonic()
     await keeper.sweep(signal)
     await sweepProbes({ runner, files, now: clock.now(), signal })
@@ -148,7 +163,9 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       const deaf = mayBeDeaf()
-      const { reason, changedBy } = await alarm.wait(monitored && !deaf ? fullIntervalMs : pollIntervalMs)
+      // Whoever has the say may die, and no monitor tells of that.
+      const isQuiet = monitored && !deaf && status.state !== 'yielded' && !keeper.inDoubt
+      const { reason, changedBy } = await alarm.wait(isQuiet ? fullIntervalMs : pollIntervalMs)
       const settle = reason === 'monitor' ? SETTLE_MS : reason === 'settings' ? SETTLE_PODS_MS : 0
       await clock.sleep(settle + contention.pauseMs(), stopping.signal).catch(() => undefined)
       if (stopping.signal.aborted) return
@@ -269,8 +286,9 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     },
     installBlock: (signal) =>
       inTurn(async () => {
-        const { setup } = await keeper.look('block', 'asked', undefined, signal)
-        report({ type: 'capture-block-installed', backend: setup.backend.name })
+        const found = await keeper.look('block', 'asked', undefined, signal)
+        report({ type: 'capture-block-installed', backend: found.setup.backend.name })
+        return describeLook(NEVER_LOOKED, found, keeper.sources, clock.now())
       }),
     probe(nodePath, caller) {
       // Whoever stops waits until what the probe made is gone again.

@@ -36,6 +36,8 @@ export type CaptureEvent =
     }
   | { readonly type: 'capture-look-failed'; readonly reason: LookReason; readonly error: unknown }
   | { readonly type: 'capture-yielded'; readonly instance: string }
+  /** Nobody listens where a later instance's rules lead: it has died, and its rules are replaced. */
+  | { readonly type: 'capture-taken-over'; readonly instance: string }
   | {
       readonly type: 'capture-contended'
       readonly repairs: number

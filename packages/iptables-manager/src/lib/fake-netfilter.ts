@@ -6,6 +6,7 @@ import { runIptables, runIptablesRestore, runIptablesSave } from './fake-iptable
 import { createFakeKernel, type FakeFate, type FakeKind, type FakePacket } from './fake-kernel.ts'
 import { runNft } from './fake-nft.ts'
 import type { WritableNodeFiles } from './node-files.ts'
+import type { Reach } from './reach.ts'
 import type { Family } from './settings.ts'
 
 export interface FakeConnection {
@@ -22,6 +23,8 @@ export interface FakeNetfilterOptions {
   readonly programs?: readonly string[]
   /** Whether ip6tables has a nat table; true unless told. */
   readonly ipv6Nat?: boolean
+  /** Whether ip6tables has a mangle table, and with it any that we use; true unless told. */
+  readonly ipv6Mangle?: boolean
   /** Whether the node has IPv6 at all; true unless told. */
   readonly ipv6?: boolean
   /** Whether the kernel has policy routing; true unless told. */
@@ -56,6 +59,9 @@ export interface FakeFaults {
 export interface FakeNetfilter {
   readonly runner: CommandRunner
   readonly files: WritableNodeFiles
+  readonly reach: Reach
+  /** Where somebody takes connections on this node, as `10.0.0.1:8181`. */
+  readonly listening: Set<string>
   readonly faults: FakeFaults
   /** Every program that was run, with its arguments. */
   readonly calls: readonly (readonly string[])[]
@@ -91,6 +97,7 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
   const monitors = new Set<(lines: readonly string[]) => void>()
   const ruleMonitors = new Set<(lines: readonly string[]) => void>()
   const listeners = new Set<() => void>()
+  const listening = new Set<string>()
   let connections: FakeConnection[] = []
   let generation = 0
 
@@ -130,11 +137,15 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
         stderr: "ip6tables: can't initialize ip6tables table: Address family not supported by protocol\n",
       }
     }
-    if (family === 6 && options.ipv6Nat === false && (args.includes('nat') || input.includes('*nat'))) {
+    const lacking = [
+      ...(options.ipv6Nat === false ? ['nat'] : []),
+      ...(options.ipv6Mangle === false ? ['nat', 'mangle'] : []),
+    ].find((table) => family === 6 && (args.includes(table) || input.includes(`*${table}`)))
+    if (lacking !== undefined) {
       return {
         exitCode: 3,
         stdout: '',
-        stderr: "ip6tables: can't initialize ip6tables table `nat': Table does not exist\n",
+        stderr: `ip6tables: can't initialize ip6tables table \`${lacking}': Table does not exist\n`,
       }
     }
     if (iptables[3] === '-save') return runIptablesSave(fake, args)
@@ -227,6 +238,11 @@ export function createFakeNetfilter(options: FakeNetfilterOptions = {}): FakeNet
         return undefined
       },
     },
+    reach: async (address, port, signal) => {
+      if (signal?.aborted === true) return 'unknown'
+      return listening.has(`${address}:${port}`) ? 'answered' : 'refused'
+    },
+    listening,
     faults,
     calls,
     run(file, ...args) {

@@ -14,8 +14,10 @@ export interface LayoutInput {
   readonly capture: Capture
   readonly owner: Owner
   readonly mode: CaptureMode
-  /** Families that the node has, and whether destination NAT is possible there. */
-  readonly families: Readonly<Record<Family, { readonly available: boolean; readonly nat: boolean }>>
+  /** For which families rules can be made, and whether destination NAT is possible there. */
+  readonly families: Readonly<
+    Record<Family, { readonly available: boolean; readonly nat: boolean; readonly absent?: boolean }>
+  >
 }
 
 const TABLE_FAMILY = { 4: 'ip', 6: 'ip6' } as const

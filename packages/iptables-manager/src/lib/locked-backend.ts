@@ -1,4 +1,5 @@
 import type { NetfilterBackend } from './backend.ts'
+import type { LayoutInput } from './layout.ts'
 import type { NetfilterStep, TableId } from './plan.ts'
 
 const OWN_TABLE: TableId = 'inet/kube2iam'
@@ -6,7 +7,8 @@ const OWN_TABLE: TableId = 'inet/kube2iam'
 /**
  * iptables with a second guard in an nftables table of its own. Whoever flushes every table of iptables, as firewalld
  * and `iptables-restore` do, takes redirect and guard in one go; of this table they know nothing, so that the way
- * stays shut until the rules are back.
+ * stays shut until the rules are back. It also guards families that the iptables of this node cannot: where ip6tables
+ * or its tables are missing, pods would reach the metadata service by its IPv6 address.
  */
 export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBackend): NetfilterBackend {
   const isOwn = ({ table }: NetfilterStep): boolean => table === OWN_TABLE
@@ -17,7 +19,8 @@ export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBacken
     tables(input) {
       const none = { redirect: [] }
       const capture = { 4: { ...input.capture[4], ...none }, 6: { ...input.capture[6], ...none } }
-      return [...nft.tables({ ...input, capture }), ...iptables.tables(input)]
+      const families = { 4: guarded(input.families[4]), 6: guarded(input.families[6]) }
+      return [...nft.tables({ ...input, capture, families }), ...iptables.tables(input)]
     },
     async observe(tables, signal) {
       const [own, shared] = await Promise.all([
@@ -51,3 +54,9 @@ export function withSecondGuard(iptables: NetfilterBackend, nft: NetfilterBacken
     concerns: (line) => iptables.concerns(line) || nft.concerns(line),
   }
 }
+
+/** A table of nftables in the family `inet` is for both; a family that the node does not have needs nothing. */
+const guarded = (support: LayoutInput['families'][4]): LayoutInput['families'][4] => ({
+  ...support,
+  available: support.absent !== true,
+})

@@ -68,14 +68,22 @@ export interface Plan<Change = Step> {
   readonly yieldedTo?: Owner
 }
 
-/** The steps from what is there to what must be. Applying them and planning again gives no step. */
+/** An instance that has no say although its start is later: it is dead, or its clock was wrong. */
+export type HasNoSay = (other: Owner) => boolean
+
+/**
+ * The steps from what is there to what must be. Applying them and planning again gives no step. Nobody yields to an
+ * instance that `hasNoSay`, and rules that it wrote are signed anew.
+ */
 export function plan(
   desired: readonly DesiredTable[],
   observed: Observed,
   owner: Owner,
+  hasNoSay: HasNoSay = () => false,
 ): Plan<NetfilterStep> {
-  const steps = desired.flatMap((table) => planTable(table, observed.get(table.id) ?? new Map(), owner))
-  const later = steps.length === 0 ? undefined : laterOwner(desired, observed, owner)
+  const keeps: Keeps = (rule) => isSignedByEqual(rule, owner, hasNoSay)
+  const steps = desired.flatMap((table) => planTable(table, observed.get(table.id) ?? new Map(), keeps))
+  const later = steps.length === 0 ? undefined : laterOwner(desired, observed, owner, hasNoSay)
   return later === undefined ? { steps } : { steps: [], yieldedTo: later }
 }
 
@@ -99,18 +107,18 @@ export function planRemoval(
       const chains = observed.get(table.id)
       if (chains === undefined) return []
       if (table.id === 'inet/kube2iam') return [{ op: 'delete-table', table: table.id }]
-      return planTable(table, chains, owner)
+      return planTable(table, chains, (rule) => isSignedByEqual(rule, owner, () => false))
     })
 }
 
 function planTable(
   table: DesiredTable,
   chains: ReadonlyMap<string, ObservedChain>,
-  owner: Owner,
+  keeps: Keeps,
 ): NetfilterStep[] {
   const id = table.id
   const replace = table.chains
-    .filter((chain) => !isInPlace(chain, chains.get(chain.name), owner))
+    .filter((chain) => !isInPlace(chain, chains.get(chain.name), keeps))
     .map((chain): NetfilterStep => {
       const there = chains.get(chain.name)
       const recreate = there !== undefined && !sameBase(chain.base, there.base)
@@ -127,7 +135,7 @@ function planTable(
     (name) => !table.hooks.includes(name) && !table.ownChains.includes(name),
   )
   const jumps = [...table.hooks, ...strays].flatMap((hook) =>
-    planHook(table, hook, chains.get(hook)?.rules ?? [], owner),
+    planHook(table, hook, chains.get(hook)?.rules ?? [], keeps),
   )
   const wanted = new Set(table.chains.map(({ name }) => name))
   const gone = table.ownChains
@@ -136,14 +144,14 @@ function planTable(
   return [...replace, ...jumps, ...gone]
 }
 
-function isInPlace(chain: DesiredChain, there: ObservedChain | undefined, owner: Owner): boolean {
+function isInPlace(chain: DesiredChain, there: ObservedChain | undefined, keeps: Keeps): boolean {
   return (
     there !== undefined &&
     sameBase(chain.base, there.base) &&
     chain.rules.length === there.rules.length &&
     chain.rules.every((rule, at) => {
       const other = there.rules[at]
-      return other !== undefined && ruleMeaning(rule) === ruleMeaning(other) && hasNoLesserOwner(other, owner)
+      return other !== undefined && ruleMeaning(rule) === ruleMeaning(other) && keeps(other)
     })
   )
 }
@@ -151,10 +159,13 @@ function isInPlace(chain: DesiredChain, there: ObservedChain | undefined, owner:
 const sameBase = (a: BaseChain | undefined, b: BaseChain | undefined): boolean =>
   a?.type === b?.type && a?.hook === b?.hook && a?.priority === b?.priority
 
+/** Whether a rule that says what it must may stay as it is signed. */
+type Keeps = (rule: Rule) => boolean
+
 /** A rule that a later instance wrote may stay; one that an earlier instance wrote is signed anew. */
-function hasNoLesserOwner(rule: Rule, owner: Owner): boolean {
+function isSignedByEqual(rule: Rule, owner: Owner, hasNoSay: HasNoSay): boolean {
   const writer = ownerOf(rule)
-  return writer !== undefined && compareOwners(writer, owner) >= 0
+  return writer !== undefined && compareOwners(writer, owner) >= 0 && !hasNoSay(writer)
 }
 
 /** In each hook exactly one jump of ours, before any rule that might take the packet first. */
@@ -162,7 +173,7 @@ function planHook(
   table: DesiredTable,
   hook: string,
   rules: readonly ObservedRule[],
-  owner: Owner,
+  keeps: Keeps,
 ): NetfilterStep[] {
   const ours = rules.filter((rule) => isOurJump(table, rule))
   const jump = table.jumps.find((candidate) => candidate.hook === hook)?.rule
@@ -171,7 +182,7 @@ function planHook(
     jump !== undefined &&
     first !== undefined &&
     ruleMeaning(jump) === ruleMeaning(first) &&
-    hasNoLesserOwner(first, owner) &&
+    keeps(first) &&
     !rules.slice(0, rules.indexOf(first)).some((rule) => mayTake(rule, table))
   // Deleting by what a rule says deletes the first that says it, so of equal jumps all go and one comes back.
   const stale = keep ? ours.slice(1).filter((rule) => rule.raw !== first.raw) : ours
@@ -233,7 +244,12 @@ export function latestOwner(observed: Observed): Owner | undefined {
 }
 
 /** The later instance whose rules are whole: hooked chains, a guard among them. */
-function laterOwner(desired: readonly DesiredTable[], observed: Observed, owner: Owner): Owner | undefined {
+function laterOwner(
+  desired: readonly DesiredTable[],
+  observed: Observed,
+  owner: Owner,
+  hasNoSay: HasNoSay,
+): Owner | undefined {
   let latest: Owner | undefined
   let redirects = false
   let guards = false
@@ -243,6 +259,7 @@ function laterOwner(desired: readonly DesiredTable[], observed: Observed, owner:
       const chain = chains?.get(name)
       const writer = chain?.rules.map(ownerOf).find((candidate) => candidate !== undefined)
       if (chain === undefined || writer === undefined || compareOwners(writer, owner) <= 0) continue
+      if (hasNoSay(writer)) continue
       const hooked =
         chain.base !== undefined ||
         table.jumps.length === 0 ||

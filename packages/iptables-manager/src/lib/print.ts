@@ -2,9 +2,10 @@ import type { CaptureSource } from './capture-rules.ts'
 import { restoreInput } from './iptables-backend.ts'
 import { nftCommands } from './nft-syntax.ts'
 import type { NetfilterStep, Plan, Step } from './plan.ts'
+import type { Reached } from './reach.ts'
 import { batchLines, type RoutingStep } from './routing-rules.ts'
 import { FAMILIES } from './settings.ts'
-import type { CaptureStatus } from './status.ts'
+import { type CaptureStatus, openWays } from './status.ts'
 
 /** A plan for people: what would be given to which program. */
 export function printPlan({ steps, yieldedTo }: Plan): string {
@@ -47,11 +48,20 @@ export function printSource(source: CaptureSource): string {
   }
 }
 
+const LISTENS: Readonly<Record<Reached, string>> = {
+  answered: 'which listens',
+  refused: 'which does not listen',
+  unknown: 'which was not tried or did not answer in time',
+}
+
 /** The status for people, one fact a line. */
 export function printStatus(status: CaptureStatus): string {
   const time = (at: number | undefined): string => (at === undefined ? 'never' : new Date(at).toISOString())
   const lines: [string, string][] = [
     ['rules', status.state],
+    ...(status.yieldedTo === undefined
+      ? []
+      : [['yielded to', `${status.yieldedTo.instance}, ${LISTENS[status.yieldedTo.reached]}`] as [string, string]]),
     ...(status.problem === undefined
       ? []
       : [['problem', `${status.problem.code}: ${status.problem.message}`] as [string, string]]),
@@ -63,6 +73,7 @@ export function printStatus(status: CaptureStatus): string {
       const reason = status.familyReasons[family]
       return [`IPv${family}`, `${status.families[family]}${reason === undefined ? '' : ` (${reason})`}`]
     }),
+    ...openWays(status).map(({ why, remedy }): [string, string] => ['open', `${why}; ${remedy}`]),
     [
       'guard in routing',
       `${FAMILIES.map((family) => `IPv${family} ${status.routing.families[family]}`).join(', ')}${

@@ -8,7 +8,9 @@ import { detectBackend } from './detect-backend.ts'
 import type { NetfilterErrorCode } from './errors.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import type { CaptureMode } from './layout.ts'
+import { createLifeSigns } from './life-signs.ts'
 import type { NodeFiles } from './node-files.ts'
+import type { OwnInstance } from './own-instance.ts'
 import {
   type DesiredTable,
   emptied,
@@ -20,6 +22,7 @@ import {
   planRemoval,
   type Step,
 } from './plan.ts'
+import type { Reach, Reached } from './reach.ts'
 import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
 import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
@@ -29,7 +32,9 @@ import { createUnwatched } from './unwatched.ts'
 
 export interface RuleKeeperOptions {
   readonly settings: CaptureSettings
-  readonly owner: Owner
+  readonly own: OwnInstance
+  /** Without it, whoever has the say is taken to be there. */
+  readonly reach?: Reach
   readonly runner: CommandRunner
   readonly files: NodeFiles
   readonly clock: Clock
@@ -50,7 +55,7 @@ export interface Look {
   readonly observed: Observed
   readonly routing: RoutingStatus
   readonly applied: readonly Step[]
-  readonly yieldedTo?: Owner
+  readonly yieldedTo?: { readonly owner: Owner; readonly reached: Reached }
 }
 
 /** Observe, plan, apply, once; the loop around it is the manager's. */
@@ -63,6 +68,8 @@ export interface RuleKeeper {
   look(mode: CaptureMode, reason: LookReason, changedBy?: string, signal?: AbortSignal): Promise<Look>
   /** Whether the hooks still read as they did at the last look. Cheap, and blind for what changes inside our chains. */
   seemsUntouched(signal?: AbortSignal): Promise<boolean>
+  /** Whether an instance that has the say may have died: look again soon. */
+  readonly inDoubt: boolean
   /** Whether the kernel's counts tell of a flush, so that everything else may be looked at less often. */
   readonly counted: boolean
   plan(mode: CaptureMode, signal?: AbortSignal): Promise<Plan>
@@ -90,7 +97,8 @@ const ROUTING_TAKEN_EVERY_MS = 60_000
 
 export function createRuleKeeper({
   settings,
-  owner,
+  own,
+  reach,
   runner,
   files,
   clock,
@@ -98,6 +106,8 @@ export function createRuleKeeper({
 }: RuleKeeperOptions): RuleKeeper {
   const finder = createSourceFinder({ settings, runner, files })
   const routing = createRoutingGuard({ settings, runner, report })
+  const heeded = createLifeSigns(reach)
+  const elsewhere = createLifeSigns(reach)
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
   const unwatched = createUnwatched({ files, clock })
@@ -131,6 +141,7 @@ export function createRuleKeeper({
     from: readonly CaptureSource[],
     mode: CaptureMode = 'redirect',
   ): DesiredTable[] => {
+    const owner = own.owner()
     const capture = captureRules({
       settings,
       owner,
@@ -160,18 +171,18 @@ export function createRuleKeeper({
   const removalOf = async (
     backend: NetfilterBackend,
     signal?: AbortSignal,
-    onlyIf?: (latest: Owner | undefined) => boolean,
+    onlyIf?: (observed: Observed) => Promise<boolean>,
   ): Promise<readonly NetfilterStep[]> => {
     const full = tablesOf(backend, await probe(backend, signal), [])
-    if (onlyIf !== undefined && !onlyIf(latestOwner(await backend.observe(full, signal)))) return []
+    if (onlyIf !== undefined && !(await onlyIf(await backend.observe(full, signal)))) return []
     const tables = emptied(full)
-    return planRemoval(tables, await backend.observe(tables, signal), owner)
+    return planRemoval(tables, await backend.observe(tables, signal), own.owner())
   }
 
   const clear = async (
     backend: NetfilterBackend,
     signal?: AbortSignal,
-    onlyIf?: (latest: Owner | undefined) => boolean,
+    onlyIf?: (observed: Observed) => Promise<boolean>,
   ): Promise<readonly NetfilterStep[]> => {
     const steps = await removalOf(backend, signal, onlyIf)
     await backend.apply(steps, signal)
@@ -189,6 +200,42 @@ export function createRuleKeeper({
     const { steps, status } = await routing.plan(mayDelete ? 'keep' : 'add', node.support, signal)
     const isAddition = ({ op }: { op: string }): boolean => op === 'add-routing-rule'
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
+  }
+
+  /** As `plan`, and rules that lead to nobody are no reason to yield. `passedOver` remembers whose they are. */
+  const planBesideOthers = async (
+    tables: readonly DesiredTable[],
+    observed: Observed,
+    passedOver: Owner[],
+    signal?: AbortSignal,
+  ): Promise<{ steps: readonly NetfilterStep[]; yieldedTo?: Look['yieldedTo'] }> => {
+    for (;;) {
+      const { steps, yieldedTo } = plan(
+        tables,
+        observed,
+        own.owner(),
+        (other) => own.isFromTheFuture(other) || passedOver.some((one) => compareOwners(one, other) === 0),
+      )
+      heeded.keepOnly(yieldedTo === undefined ? [] : [yieldedTo])
+      if (yieldedTo === undefined) return { steps }
+      const { reached, dead } = await heeded.check(yieldedTo, observed, signal)
+      if (!dead) return { steps, yieldedTo: { owner: yieldedTo, reached } }
+      passedOver.push(yieldedTo)
+      report({ type: 'capture-taken-over', instance: yieldedTo.instance })
+    }
+  }
+
+  /** Rules in another backend go when their writer came before us, or will not come back. */
+  const mayClear = async (
+    observed: Observed,
+    met: Owner[],
+    signal?: AbortSignal,
+  ): Promise<boolean> => {
+    const latest = latestOwner(observed)
+    if (latest === undefined) return false
+    if (compareOwners(latest, own.owner()) <= 0 || own.isFromTheFuture(latest)) return true
+    met.push(latest)
+    return (await elsewhere.check(latest, observed, signal)).dead
   }
 
   const keeper: RuleKeeper = {
@@ -228,6 +275,7 @@ export function createRuleKeeper({
       const node = await keeper.setup(signal)
       const tables = await desired(node, mode, signal)
       const applied: Step[] = []
+      const passedOver: Owner[] = []
       let routingAttempts = 0
       for (let attempt = 1; ; attempt += 1) {
         await unwatched.beforeLook(node.backend)
@@ -236,7 +284,7 @@ export function createRuleKeeper({
           planRouting(node, mode, signal),
         ])
         unwatched.afterLook(node.backend, tables, observed)
-        const { steps, yieldedTo } = plan(tables, observed, owner)
+        const { steps, yieldedTo } = await planBesideOthers(tables, observed, passedOver, signal)
         // Where the routing policy does not become what it must, the status says so; the rest holds.
         const mayRoute =
           yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS && attempt <= MAX_ATTEMPTS
@@ -280,6 +328,10 @@ export function createRuleKeeper({
       return unwatched.seemsUntouched(node.backend, () => desired(node, 'redirect', signal), signal)
     },
 
+    get inDoubt() {
+      return heeded.inDoubt || elsewhere.inDoubt
+    },
+
     get counted() {
       return unwatched.counted
     },
@@ -289,10 +341,11 @@ export function createRuleKeeper({
       const tables = await desired(node, mode, signal)
       const observed = await node.backend.observe(tables, signal)
       const { adds, deletes } = await planRouting(node, mode, signal)
+      const owner = own.owner()
       const latest = latestOwner(observed)
       // Asked by a command beside the agent, rules that only bear the agent's name are no difference.
       const reader = latest === undefined || compareOwners(latest, owner) > 0 ? owner : latest
-      const { steps, yieldedTo } = plan(tables, observed, reader)
+      const { steps, yieldedTo } = plan(tables, observed, reader, own.isFromTheFuture)
       return yieldedTo === undefined ? { steps: [...adds, ...steps, ...deletes] } : { steps, yieldedTo }
     },
 
@@ -301,7 +354,7 @@ export function createRuleKeeper({
       const tables = await desired(node, 'redirect', signal)
       const observed = await node.backend.observe(tables, signal)
       // Who wrote the rules does not matter here: they are read as their writer reads them.
-      const { steps } = plan(tables, observed, latestOwner(observed) ?? owner)
+      const { steps } = plan(tables, observed, latestOwner(observed) ?? own.owner())
       const route = await planRouting(node, 'redirect', signal)
       const complete = steps.length === 0 && !Object.values(route.status.families).includes('missing')
       return { setup: node, observed, routing: route.status, applied: [], complete }
@@ -316,15 +369,10 @@ export function createRuleKeeper({
     async sweep(signal) {
       const { others } = await keeper.setup(signal)
       const swept: Step[] = []
-      for (const backend of others) {
-        swept.push(
-          ...(await clear(
-            backend,
-            signal,
-            (latest) => latest !== undefined && compareOwners(latest, owner) <= 0,
-          )),
-        )
-      }
+      const met: Owner[] = []
+      for (const backend of others)
+        swept.push(...(await clear(backend, signal, (observed) => mayClear(observed, met, signal))))
+      elsewhere.keepOnly(met)
       if (swept.length > 0) report({ type: 'capture-swept', ...summary(swept) })
       return swept
     },

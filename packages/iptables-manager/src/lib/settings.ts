@@ -119,11 +119,14 @@ export function parseHostInterface(text: string): HostInterface {
   return { kind: 'named', matches }
 }
 
+/** What a manager is made for, if not for the redirect. */
+export type CaptureLimit = 'removal' | 'block'
+
 /**
- * Throws `CAPTURE_INVALID` where the settings cannot be made into rules. Rules are found by their comments, so what
- * `only` removes them needs no address to send packets to.
+ * Throws `CAPTURE_INVALID` where the settings cannot be made into rules. Rules are found by their comments, and a guard
+ * leads nowhere, so what `only` removes or blocks needs no address to send packets to.
  */
-export function checkSettings(settings: CaptureSettings, only?: 'removal'): void {
+export function checkSettings(settings: CaptureSettings, only?: CaptureLimit): void {
   if (!/^[A-Za-z0-9._-]{1,40}$/.test(settings.instance)) {
     throw invalid(`the instance "${settings.instance}" must be 1 to 40 letters, digits, ".", "_" or "-"`)
   }
@@ -132,7 +135,7 @@ export function checkSettings(settings: CaptureSettings, only?: 'removal'): void
     if (!Number.isInteger(port) || port < 1 || port > 65_535)
       throw invalid(`port ${port} is not between 1 and 65535`)
   }
-  if (settings.hostIps.length === 0 && only !== 'removal')
+  if (settings.hostIps.length === 0 && only === undefined)
     throw invalid('no host address: set --host-ip to the address of this node')
   for (const family of FAMILIES) {
     if (settings.hostIps.filter((ip) => familyOf(ip) === family).length > 1) {

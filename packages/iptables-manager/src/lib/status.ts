@@ -2,6 +2,7 @@ import type { CaptureSource } from './capture-rules.ts'
 import type { ResolvedSources } from './choose-sources.ts'
 import type { Observed } from './plan.ts'
 import type { ProbeResult } from './probe.ts'
+import type { Reached } from './reach.ts'
 import type { RoutingStatus } from './routing-guard.ts'
 import { type ObservedRule, ownerOf } from './rule.ts'
 import type { Look } from './rule-keeper.ts'
@@ -38,6 +39,8 @@ export interface CaptureStatus {
    * - `removed`: taken away on purpose
    */
   readonly state: 'unknown' | 'in-place' | 'yielded' | 'incomplete' | 'removed'
+  /** While `yielded`: to whom, and whether anybody listens where its rules lead. */
+  readonly yieldedTo?: { readonly instance: string; readonly reached: Reached }
   readonly backend?: BackendName
   readonly backendEvidence?: string
   /** What becomes of a pod's packet to the metadata address of that family; `absent` where the node lacks the family. */
@@ -87,12 +90,13 @@ export function describeLook(
   const lastRepairAt = repaired ? now : before.lastRepairAt
   return {
     state: yieldedTo === undefined ? 'in-place' : 'yielded',
+    ...(yieldedTo && { yieldedTo: { instance: yieldedTo.owner.instance, reached: yieldedTo.reached } }),
     backend: setup.backend.name,
     backendEvidence: setup.evidence,
     families: Object.fromEntries(
       FAMILIES.map((family) => [
         family,
-        setup.support[family].absent === true ? 'absent' : fate(observed, family),
+        setup.support[family].absent === true ? 'absent' : fate(observed, routing, family),
       ]),
     ) as CaptureStatus['families'],
     familyReasons: Object.fromEntries(
@@ -120,10 +124,43 @@ const ownRules = (observed: Observed): ObservedRule[] =>
     [...chains.values()].flatMap(({ rules }) => rules.filter((rule) => ownerOf(rule) !== undefined)),
   )
 
-function fate(observed: Observed, family: Family): 'redirected' | 'dropped' | 'unprotected' {
+/** What the routing policy stops is stopped, whatever netfilter could do about it. */
+function fate(
+  observed: Observed,
+  routing: RoutingStatus,
+  family: Family,
+): 'redirected' | 'dropped' | 'unprotected' {
   const rules = ownRules(observed).filter(({ destination }) => destination?.includes(':') === (family === 6))
   if (rules.some(({ target }) => target.kind === 'dnat')) return 'redirected'
-  return rules.some(({ target }) => target.kind === 'drop') ? 'dropped' : 'unprotected'
+  const guarded = routing.families[family] === 'in-place' || rules.some(({ target }) => target.kind === 'drop')
+  return guarded ? 'dropped' : 'unprotected'
+}
+
+/** A family over which pods reach the node's metadata service although the rules are what they can be. */
+export interface OpenWay {
+  readonly family: Family
+  readonly why: string
+  readonly remedy: string
+}
+
+/** Ways that no guard of ours shuts. Where there is one, an agent that says that it works would lie. */
+export function openWays({
+  state,
+  families,
+  familyReasons,
+}: Pick<CaptureStatus, 'state' | 'families' | 'familyReasons'>): readonly OpenWay[] {
+  if (state === 'unknown' || state === 'removed') return []
+  return FAMILIES.filter((family) => families[family] === 'unprotected').map((family) => {
+    const reason = familyReasons[family]
+    return {
+      family,
+      why: `pods reach the metadata service of the node over IPv${family}: ${reason ?? 'no rule of ours is there'}`,
+      remedy:
+        reason === undefined
+          ? 'let the agent run with --iptables; see kube2iam iptables plan'
+          : `give it nftables, or ip${family === 6 ? '6' : ''}tables with its mangle table, or leave --guard-routing on`,
+    }
+  })
 }
 
 export function countersOf(observed: Observed): CaptureCounters {

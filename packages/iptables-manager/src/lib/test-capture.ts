@@ -39,6 +39,7 @@ export function setUp(
     },
     runner: netfilter.runner,
     files: netfilter.files,
+    reach: netfilter.reach,
     clock,
     random: createSeededRandom(1),
     report,

@@ -12,6 +12,7 @@ const LEVELS: Readonly<Partial<Record<CaptureEvent['type'], LogLevel>>> = {
   'capture-ipv6-not-redirected': 'warn',
   'capture-routing-guard-unavailable': 'warn',
   'capture-look-failed': 'error',
+  'capture-taken-over': 'warn',
   'capture-contended': 'warn',
   'capture-conntrack-unavailable': 'warn',
   'capture-monitor-lost': 'warn',
