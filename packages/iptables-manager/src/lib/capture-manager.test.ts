@@ -384,7 +384,7 @@ describe('auto', () => {
     expect(told('capture-sources-found')).toHaveLength(3)
   })
 
-  it('asks for each pod’s route once', async () => {
+  it('asks for the routes of all pods in one call, whenever pods come or go', async () => {
     const { manager, netfilter, clock } = setUp(auto, { routes: { '10.244.0.1': 'cni0' } })
     await manager.start()
     for (const addresses of [[pod(1)], [pod(1), pod(2)], [pod(1)]]) {
@@ -392,6 +392,28 @@ describe('auto', () => {
       await clock.advance(1_000)
     }
     expect(netfilter.calls.filter((call) => call.includes('-force')).length).toBe(4)
+  })
+
+  it('learns the interface of a pod that got the address of another within one hand-over', async () => {
+    const { manager, netfilter, clock } = setUp(auto, { routes: { '10.244.0.1': 'pod-a', '10.244.0.2': 'pod-c' } })
+    manager.setPods([pod(1), pod(2)])
+    await manager.start()
+    netfilter.setRoute('10.244.0.1', 'pod-b')
+    manager.setPods([pod(1), pod(2)])
+    await clock.advance(1_000)
+    expect(netfilter.send({ ...ask, inInterface: 'pod-b' })).toEqual(AGENT)
+    expect(netfilter.send({ ...ask, inInterface: 'pod-a' })).toEqual({ fate: 'dropped' })
+  })
+
+  it('does not take a pod for one without an interface while its own is being taken away', async () => {
+    const { manager, netfilter, clock, told } = setUp(auto, { routes: { '10.244.0.1': 'cni0', '10.244.0.2': 'cni0' } })
+    manager.setPods([pod(1), pod(2)])
+    await manager.start()
+    netfilter.setRoute('10.244.0.1', 'eth0')
+    manager.setPods([pod(1), pod(2)])
+    await clock.advance(1_000)
+    expect(manager.status().podsApart).toBeUndefined()
+    expect(told('capture-sources-found')).toHaveLength(1)
   })
 
   it('matches by the node’s pod ranges where pods have no interface', async () => {

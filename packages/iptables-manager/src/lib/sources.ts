@@ -25,19 +25,21 @@ export interface SourceFinder {
 }
 
 export function createSourceFinder({ settings, runner, files }: SourceFinderOptions): SourceFinder {
-  // Pods come and go all day, their routes do not change while they live: each is looked up once.
   let known: ReadonlyMap<IpAddress, string> = new Map()
 
   return {
     async find({ addresses, cidrs }, signal) {
-      const unknown = addresses.filter((address) => !known.has(address))
+      // All of them in one call: an address may have passed to another pod since.
       const [{ devices, defaultDevices, links }, cni] = await Promise.all([
-        lookUpRoutes(runner, unknown, signal),
+        lookUpRoutes(runner, addresses, signal),
         readCniConfig(files),
       ])
       known = new Map(
         addresses.flatMap((address) => {
-          const device = known.get(address) ?? devices.get(address)
+          const now = devices.get(address)
+          // A pod loses its interface before it is gone: no reason to take it for one that never had any.
+          const hasOwn = now !== undefined && !defaultDevices.has(now)
+          const device = hasOwn ? now : (known.get(address) ?? now)
           return device === undefined ? [] : [[address, device] as const]
         }),
       )
