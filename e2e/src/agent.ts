@@ -96,9 +96,7 @@ export async function untilReady(world: World, agent: LabProcess, timeoutMs = 20
   } catch (cause) {
     throw new Error(`the agent is not ready: ${JSON.stringify(await world.get(url))}`, { cause })
   }
-  for (let attempt = 0; attempt < 50; attempt++) {
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; await delay(20))
     if ((await world.get(url)).status === 200) return
-    await delay(20)
-  }
   throw new Error(`the agent says that it is ready and ${url} does not:\n${agent.output()}`)
 }

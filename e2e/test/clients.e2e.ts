@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Agent, startAgent } from '../src/agent.ts'
+import { type Agent, METRICS_PORT, startAgent } from '../src/agent.ts'
 import { CLIENTS, type Client, type Way } from '../src/clients/clients.ts'
 import { clientsTable, type Observed, type Row, writeClientsTable } from '../src/clients/table.ts'
 import { type ClusterPod, furnish, projectToken, runPod } from '../src/cluster.ts'
-import { createLab, type Lab } from '../src/lab/lab.ts'
+import { ADDRESSES, createLab, type Lab } from '../src/lab/lab.ts'
 import { findCommand, mustSkip } from '../src/lab/requirements.ts'
 import { startWorld, type World } from '../src/world/world.ts'
 
@@ -43,9 +42,14 @@ describe.skipIf(mustSkip('real clients'))('real clients', () => {
     return { sequence: requestsIn(agent.output().slice(before)) }
   }
 
-  /** Waits until the agent's log, which is written in the background, has stood still for a moment. */
+  /** Waits until the agent's log, which is written in the background, has every request that the agent has counted. */
   async function quiet(): Promise<void> {
-    for (let seen = -1; seen !== agent.output().length; await delay(100)) seen = agent.output().length
+    const counted = async () => {
+      const { body } = await world.get(`http://${ADDRESSES.node}:${METRICS_PORT}/metrics`)
+      const counts = [...body.matchAll(/^kube2iam_requests_total\{.*\} (\d+)$/gm)]
+      return counts.reduce((sum, [, count]) => sum + Number(count), 0)
+    }
+    await expect.poll(async () => (await counted()) - requestsIn(agent.output()).length).toBe(0)
   }
 
   const note = (client: Client, values: Partial<Row>) => {

@@ -74,7 +74,7 @@ describe.skipIf(mustSkip('CNI plugins', needs))('--host-interface=auto with real
     await startAgent(lab, world)
     const interfaceSays = async () =>
       (await world.get(`http://${ADDRESSES.node}:${METRICS_PORT}/readyz?verbose`)).body
-    await expect.poll(interfaceSays, { timeout: 5_000 }).toContain('as with macvlan')
+    await expect.poll(interfaceSays).toContain('as with macvlan')
     // Why it cannot be helped on the node: the packets leave by the parent device, past every hook of the node.
     const open = await pod.run([
       'curl',

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Agent, startAgent } from '../src/agent.ts'
 import { furnish, runPod } from '../src/cluster.ts'
@@ -33,16 +32,22 @@ describe.skipIf(mustSkip('restarts under load')).each([
   afterAll(() => lab?.close())
 
   test.each([1, 2, 3])('restart %i: the new agent starts beside the old one, which then stops', async () => {
-    await delay(300)
-    const before = await load.report()
+    await moreRequests()
     const next = await startAgent(lab, world, { args })
-    await delay(200)
+    await moreRequests()
     agent.kill('SIGTERM')
     expect(await agent.ended).toMatchObject({ code: 0 })
     agent = next
-    await delay(300)
-    expect((await load.report()).requests - before.requests).toBeGreaterThan(100)
+    await moreRequests()
   })
+
+  /** Waits until pods have made another hundred requests, whatever the load of this machine. */
+  async function moreRequests(): Promise<void> {
+    const before = (await load.report()).requests
+    await expect
+      .poll(async () => (await load.report()).requests - before, { timeout: 30_000 })
+      .toBeGreaterThan(100)
+  }
 
   test(`net.ipv4.tcp_migrate_req is ${after} by then`, async () => {
     expect(await lab.node.mustRun(['sysctl', '-n', 'net.ipv4.tcp_migrate_req'])).toBe(`${after}\n`)

@@ -4,6 +4,7 @@ import { Agent, get } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Leak, ProbeQuery, ProbeReport } from './report.ts'
 
+const completed: number[] = []
 const [host = '', canary = '', ...paths] = process.argv.slice(2)
 const keptAlive = new Agent({ keepAlive: true, maxSockets: 1 })
 const leaks: Leak[] = []
@@ -33,8 +34,10 @@ async function ask(path: string, connection: Leak['connection']): Promise<void> 
 }
 
 async function loop(connection: Leak['connection'], pauseMs: number): Promise<void> {
+  const own = completed.push(0) - 1
   for (let turn = 0; ; turn++) {
     await ask(paths[turn % paths.length] ?? '/', connection)
+    completed[own] = turn + 1
     await delay(pauseMs)
   }
 }
@@ -43,6 +46,7 @@ process.on('message', ({ since }: ProbeQuery) => {
   const chosen = leaks.filter((leak) => leak.startedAt >= since)
   const report: ProbeReport = {
     requests,
+    completed,
     outcomes,
     leaks: chosen.slice(0, 20),
     leakCount: chosen.length,

@@ -14,6 +14,8 @@ export interface ProbeQuery {
 
 export interface ProbeReport {
   readonly requests: number
+  /** How many requests each of the prober's loops has completed, whatever became of them. */
+  readonly completed: readonly number[]
   /** How often each status or socket error was met. */
   readonly outcomes: Readonly<Record<string, number>>
   /** The first twenty of those asked for. */

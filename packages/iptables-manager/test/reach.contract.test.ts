@@ -7,7 +7,10 @@ import { reachContract } from './reach.contract.ts'
 reachContract('TCP', () => ({
   reach: createTcpReach({ timeoutMs: 30_000 }),
   async listen() {
-    const server = createServer((socket) => socket.on('error', () => {})).listen({ host: '127.0.0.1', port: 0 })
+    const server = createServer((socket) => socket.on('error', () => {})).listen({
+      host: '127.0.0.1',
+      port: 0,
+    })
     await once(server, 'listening')
     const { address, port } = server.address() as AddressInfo
     return {

@@ -275,17 +275,20 @@ test('a probe that is ended because the agent stops is no news', async () => {
   await it.stop()
 })
 
-test.each(['in-place', 'yielded'] as const)('rules that are %s and leave a family open are not ready', (state) => {
-  const { rules } = setUp()
-  expect(rules({ state, families: { 4: 'redirected', 6: 'dropped' } })).toMatchObject({ ok: true })
-  expect(rules({ state, families: { 4: 'redirected', 6: 'absent' } })).toMatchObject({ ok: true })
-  const familyReasons = { 6: 'ip6tables is not installed' }
-  expect(rules({ state, families: { 4: 'redirected', 6: 'unprotected' }, familyReasons })).toEqual({
-    ok: false,
-    reason: expect.stringMatching(/over IPv6: ip6tables is not installed; .*nftables/),
-  })
-  expect(rules({ state, families: { 4: 'unprotected', 6: 'redirected' } })).toMatchObject({ ok: false })
-})
+test.each(['in-place', 'yielded'] as const)(
+  'rules that are %s and leave a family open are not ready',
+  (state) => {
+    const { rules } = setUp()
+    expect(rules({ state, families: { 4: 'redirected', 6: 'dropped' } })).toMatchObject({ ok: true })
+    expect(rules({ state, families: { 4: 'redirected', 6: 'absent' } })).toMatchObject({ ok: true })
+    const familyReasons = { 6: 'ip6tables is not installed' }
+    expect(rules({ state, families: { 4: 'redirected', 6: 'unprotected' }, familyReasons })).toEqual({
+      ok: false,
+      reason: expect.stringMatching(/over IPv6: ip6tables is not installed; .*nftables/),
+    })
+    expect(rules({ state, families: { 4: 'unprotected', 6: 'redirected' } })).toMatchObject({ ok: false })
+  },
+)
 
 test('rules that redirect nothing are not ready', () => {
   const { rules } = setUp()

@@ -132,48 +132,61 @@ describe('IPv6', () => {
     ['', '-save', '-restore'].map((verb) => `iptables${kind}${verb}`),
   )
 
-  describe.each(['iptables-nft', 'iptables-legacy'] as const)('where ip6tables cannot be used, on %s', (backend) => {
-    it.each([
-      ['it is not installed', { programs: [...ofFamily4, 'nft', 'ip', 'conntrack'] }, 'ip6tables is not installed'],
-      ['it has no mangle table', { ipv6Mangle: false }, 'Table does not exist'],
-    ])('is dropped by nftables: %s', async (_, options, reason) => {
-      const { manager, netfilter } = setUp({ hostIps, backend }, options)
-      await manager.installBlock()
-      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
-      await manager.start()
-      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
-      expect(manager.status()).toMatchObject({ state: 'in-place', families: { 4: 'redirected', 6: 'dropped' } })
-      expect(manager.status().familyReasons[6]).toContain(reason)
-      await manager.stop()
-      netfilter.restore(`${backend}-restore`.replace('-nft', ''), '*nat\nCOMMIT\n*mangle\nCOMMIT\n')
-      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
-      await manager.remove()
-      expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
-    })
+  describe.each(['iptables-nft', 'iptables-legacy'] as const)(
+    'where ip6tables cannot be used, on %s',
+    (backend) => {
+      it.each([
+        [
+          'it is not installed',
+          { programs: [...ofFamily4, 'nft', 'ip', 'conntrack'] },
+          'ip6tables is not installed',
+        ],
+        ['it has no mangle table', { ipv6Mangle: false }, 'Table does not exist'],
+      ])('is dropped by nftables: %s', async (_, options, reason) => {
+        const { manager, netfilter } = setUp({ hostIps, backend }, options)
+        await manager.installBlock()
+        expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+        await manager.start()
+        expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+        expect(manager.status()).toMatchObject({
+          state: 'in-place',
+          families: { 4: 'redirected', 6: 'dropped' },
+        })
+        expect(manager.status().familyReasons[6]).toContain(reason)
+        await manager.stop()
+        netfilter.restore(`${backend}-restore`.replace('-nft', ''), '*nat\nCOMMIT\n*mangle\nCOMMIT\n')
+        expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+        await manager.remove()
+        expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
+      })
 
-    it('is dropped by the routing policy where there is no nftables either', async () => {
-      const programs = [...ofFamily4, 'ip', 'conntrack']
-      const { manager, netfilter } = setUp({ hostIps, backend, guardRouting: true }, { programs })
-      await manager.start()
-      expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
-      expect(manager.status().families).toEqual({ 4: 'redirected', 6: 'dropped' })
-    })
+      it('is dropped by the routing policy where there is no nftables either', async () => {
+        const programs = [...ofFamily4, 'ip', 'conntrack']
+        const { manager, netfilter } = setUp({ hostIps, backend, guardRouting: true }, { programs })
+        await manager.start()
+        expect(netfilter.send(ask6)).toEqual({ fate: 'dropped' })
+        expect(manager.status().families).toEqual({ 4: 'redirected', 6: 'dropped' })
+      })
 
-    it('is said to be open, and how to shut it, where nothing can', async () => {
-      const { manager, netfilter } = setUp({ hostIps, backend }, { programs: [...ofFamily4, 'ip', 'conntrack'] })
-      await manager.start()
-      expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
-      expect(manager.status().families[6]).toBe('unprotected')
-      expect(openWays(manager.status())).toEqual([
-        {
-          family: 6,
-          why: 'pods reach the metadata service of the node over IPv6: ip6tables is not installed',
-          remedy: expect.stringContaining('nftables'),
-        },
-      ])
-      expect(printStatus(manager.status())).toMatch(/^open +pods reach .* over IPv6: .*nftables/m)
-    })
-  })
+      it('is said to be open, and how to shut it, where nothing can', async () => {
+        const { manager, netfilter } = setUp(
+          { hostIps, backend },
+          { programs: [...ofFamily4, 'ip', 'conntrack'] },
+        )
+        await manager.start()
+        expect(netfilter.send(ask6)).toEqual({ fate: 'delivered' })
+        expect(manager.status().families[6]).toBe('unprotected')
+        expect(openWays(manager.status())).toEqual([
+          {
+            family: 6,
+            why: 'pods reach the metadata service of the node over IPv6: ip6tables is not installed',
+            remedy: expect.stringContaining('nftables'),
+          },
+        ])
+        expect(printStatus(manager.status())).toMatch(/^open +pods reach .* over IPv6: .*nftables/m)
+      })
+    },
+  )
 
   it('is absent where the node has none', async () => {
     const { manager } = setUp({ hostIps }, { ipv6: false })
@@ -395,7 +408,9 @@ describe('auto', () => {
   })
 
   it('learns the interface of a pod that got the address of another within one hand-over', async () => {
-    const { manager, netfilter, clock } = setUp(auto, { routes: { '10.244.0.1': 'pod-a', '10.244.0.2': 'pod-c' } })
+    const { manager, netfilter, clock } = setUp(auto, {
+      routes: { '10.244.0.1': 'pod-a', '10.244.0.2': 'pod-c' },
+    })
     manager.setPods([pod(1), pod(2)])
     await manager.start()
     netfilter.setRoute('10.244.0.1', 'pod-b')
@@ -406,7 +421,9 @@ describe('auto', () => {
   })
 
   it('does not take a pod for one without an interface while its own is being taken away', async () => {
-    const { manager, netfilter, clock, told } = setUp(auto, { routes: { '10.244.0.1': 'cni0', '10.244.0.2': 'cni0' } })
+    const { manager, netfilter, clock, told } = setUp(auto, {
+      routes: { '10.244.0.1': 'cni0', '10.244.0.2': 'cni0' },
+    })
     manager.setPods([pod(1), pod(2)])
     await manager.start()
     netfilter.setRoute('10.244.0.1', 'eth0')

@@ -53,7 +53,9 @@ it('looks at once when the monitor was overrun and cannot say what has changed',
   const { manager, netfilter, clock, told } = setUp({}, { programs: NFT_MONITOR })
   await manager.start()
   await clock.advance(30_000)
-  expect(told('capture-monitor-started')).toEqual([{ type: 'capture-monitor-started', program: 'nft monitor' }])
+  expect(told('capture-monitor-started')).toEqual([
+    { type: 'capture-monitor-started', program: 'nft monitor' },
+  ])
   netfilter.faults.lostEvents = 1
   netfilter.run('iptables-nft', '-t', 'nat', '-F')
   await clock.advance(100)

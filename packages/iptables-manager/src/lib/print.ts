@@ -61,7 +61,12 @@ export function printStatus(status: CaptureStatus): string {
     ['rules', status.state],
     ...(status.yieldedTo === undefined
       ? []
-      : [['yielded to', `${status.yieldedTo.instance}, ${LISTENS[status.yieldedTo.reached]}`] as [string, string]]),
+      : [
+          ['yielded to', `${status.yieldedTo.instance}, ${LISTENS[status.yieldedTo.reached]}`] as [
+            string,
+            string,
+          ],
+        ]),
     ...(status.problem === undefined
       ? []
       : [['problem', `${status.problem.code}: ${status.problem.message}`] as [string, string]]),

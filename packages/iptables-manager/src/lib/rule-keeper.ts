@@ -226,11 +226,7 @@ export function createRuleKeeper({
   }
 
   /** Rules in another backend go when their writer came before us, or will not come back. */
-  const mayClear = async (
-    observed: Observed,
-    met: Owner[],
-    signal?: AbortSignal,
-  ): Promise<boolean> => {
+  const mayClear = async (observed: Observed, met: Owner[], signal?: AbortSignal): Promise<boolean> => {
     const latest = latestOwner(observed)
     if (latest === undefined) return false
     if (compareOwners(latest, own.owner()) <= 0 || own.isFromTheFuture(latest)) return true

@@ -132,7 +132,8 @@ function fate(
 ): 'redirected' | 'dropped' | 'unprotected' {
   const rules = ownRules(observed).filter(({ destination }) => destination?.includes(':') === (family === 6))
   if (rules.some(({ target }) => target.kind === 'dnat')) return 'redirected'
-  const guarded = routing.families[family] === 'in-place' || rules.some(({ target }) => target.kind === 'drop')
+  const guarded =
+    routing.families[family] === 'in-place' || rules.some(({ target }) => target.kind === 'drop')
   return guarded ? 'dropped' : 'unprotected'
 }
 

@@ -1,5 +1,10 @@
 import { parseIpAddress } from '@kube2iam-ts/core'
-import { collectReports, createFakeClock, createSeededRandom, type FakeClock } from '@kube2iam-ts/core/testing'
+import {
+  collectReports,
+  createFakeClock,
+  createSeededRandom,
+  type FakeClock,
+} from '@kube2iam-ts/core/testing'
 import { type CaptureManager, createCaptureManager } from './capture-manager.ts'
 import type { CaptureEvent } from './events.ts'
 import { createFakeNetfilter, type FakeNetfilter, type FakeNetfilterOptions } from './fake-netfilter.ts'

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createExecFileRunner, type NodeFiles } from '../../src/index.ts'
 
 /** Whether namespaces can be made here; why not, if not. */
@@ -34,4 +35,28 @@ export function inside(namespace: string) {
     list: async () => [],
   }
   return { runner, files }
+}
+
+/**
+ * A runner in a namespace that has a /run/netns of its own, in which nobody else makes namespaces meanwhile. What is made
+ * there goes with `close`.
+ */
+export async function insideWithOwnNetns(namespace: string) {
+  const shell = 'mount -t tmpfs tmpfs /run/netns && echo ready && exec sleep infinity'
+  const child = spawn('nsenter', [`--net=/run/netns/${namespace}`, 'unshare', '--mount', 'sh', '-c', shell], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const gone = once(child, 'exit')
+  const [said] = (await Promise.race([once(child.stdout, 'data'), gone])) as [unknown]
+  if (String(said).trim() !== 'ready') throw new Error('no /run/netns of its own can be made')
+  const runner = createExecFileRunner({
+    prefix: ['nsenter', '--target', String(child.pid), '--mount', '--net'],
+  })
+  return {
+    runner,
+    async close() {
+      child.kill('SIGKILL')
+      await gone
+    },
+  }
 }

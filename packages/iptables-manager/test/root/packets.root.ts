@@ -8,8 +8,8 @@ import {
   createCaptureManager,
   parseHostInterface,
 } from '../../src/index.ts'
-import { createLab, type Lab } from './lab.ts'
-import { inside, whyNoNamespaces } from './netns.ts'
+import { type Client, createLab, type Lab } from './lab.ts'
+import { inside, insideWithOwnNetns, whyNoNamespaces } from './netns.ts'
 
 const METADATA = '169.254.169.254'
 const EMPTY_TABLES = ['filter', 'nat', 'mangle', 'raw'].map((table) => `*${table}\nCOMMIT\n`).join('')
@@ -32,7 +32,7 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
       await lab.close()
     })
 
-    const manage = (settings: Partial<CaptureSettings> = {}) => {
+    const manage = (settings: Partial<CaptureSettings> = {}, { runner, files } = inside(lab.node)) => {
       const { report, events } = collectReports<CaptureEvent>()
       const manager = createCaptureManager({
         settings: {
@@ -44,7 +44,8 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
           guardRouting: false,
           ...settings,
         },
-        ...inside(lab.node),
+        runner,
+        files,
         clock: systemClock,
         random: Math.random,
         report,
@@ -95,11 +96,13 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
       expect(client.answers.at(-1)).toContain('agent')
       // One answer may have been on its way while `start` resolved.
       expect(client.answers.slice(before + 1).filter((answer) => answer.includes('CANARY'))).toEqual([])
-      expect(events).toContainEqual({ type: 'capture-connections-cut', connections: 1 })
+      const cut = events.find(({ type }) => type === 'capture-connections-cut')
+      // One, or two where the client gave up a slow one and made another.
+      expect(cut).toMatchObject({ connections: expect.any(Number) })
     })
 
     it('lets no request through while everything that can happen to the rules happens', {
-      timeout: 60_000,
+      timeout: 120_000,
     }, async () => {
       const { manager } = manage()
       await manager.start()
@@ -111,20 +114,20 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
         if (backend === 'nft')
           await run('nft', '-j', JSON.stringify({ nftables: [{ flush: { chain: REDIRECT } }] }))
         else await run(iptables, '-t', 'nat', '-F')
-        await sleep(300)
+        await more(fresh, kept)
         await run('conntrack', '-F')
-        await sleep(300)
+        await more(fresh, kept)
         // All of iptables at once, as `iptables-restore` and firewalld do.
         await inside(lab.node).runner.run(`${iptables}-restore`, [], { input: EMPTY_TABLES })
-        await sleep(300)
+        await more(fresh, kept)
       }
       // The agent dies, another takes over, an upgrade has both at once, somebody installs the block again.
       await manager.stop()
-      await sleep(200)
+      await more(fresh, kept)
       const next = manage({ instance: 'agent-b' })
       await manage({ instance: 'install' }).manager.installBlock()
       await next.manager.start()
-      await sleep(500)
+      await more(fresh, kept)
       const agents = fresh.answers.filter((answer) => answer.startsWith('agent')).length
       await until(() => fresh.answers.filter((answer) => answer.startsWith('agent')).length > agents + 3)
       expect([...fresh.answers, ...kept.answers].filter((answer) => answer.includes('CANARY'))).toEqual([])
@@ -162,7 +165,7 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
     })
 
     it('lets no request through while all of netfilter is flushed again and again, over both families', {
-      timeout: 60_000,
+      timeout: 120_000,
     }, async () => {
       const { manager } = manage({ guardRouting: true })
       await manager.start()
@@ -175,7 +178,7 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
       await until(() => answers().every((count) => count > 3))
       for (let round = 0; round < 5; round += 1) {
         await flushNetfilter()
-        await sleep(500)
+        await more(...clients)
       }
       const before = answers()
       await until(() => answers().every((count, at) => count > (before[at] ?? 0) + 3))
@@ -195,24 +198,24 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
     })
 
     it('leaves nothing of a probe that is stopped half-way', async () => {
-      const { manager } = manage()
-      await manager.start()
-      const namespaces = async () =>
-        (await inside(lab.node).runner.run('ip', ['netns', 'list'])).stdout.match(/k2i-probe-\S+/g) ?? []
-      const links = async () =>
-        (await inside(lab.node).runner.run('ip', ['-o', 'link', 'show'])).stdout.match(/^\d+: \S+/gm)
-      const before = await links()
-      const own = new Set(await namespaces())
-      const made: string[] = []
-      const probed = manager.probe(process.execPath).catch((error: unknown) => error)
-      await until(() => {
-        void namespaces().then((all) => made.push(...all.filter((name) => !own.has(name))))
-        return made.length > 0
-      })
-      await manager.stop()
-      await probed
-      expect((await namespaces()).filter((name) => made.includes(name))).toEqual([])
-      expect(await links()).toEqual(before)
+      const own = await insideWithOwnNetns(lab.node)
+      try {
+        const { manager } = manage({}, { runner: own.runner, files: inside(lab.node).files })
+        await manager.start()
+        // Where nobody answers, a probe waits.
+        await run('iptables-nft', '-I', 'INPUT', '-p', 'tcp', '--dport', '8181', '-j', 'DROP')
+        const names = async (...args: string[]) => (await own.runner.run(args[0] ?? '', args.slice(1))).stdout
+        const links = async () => (await names('ip', '-o', 'link', 'show')).match(/^\d+: \S+/gm)
+        const before = await links()
+        const probed = manager.probe(process.execPath).catch((error: unknown) => error)
+        await untilIt(async () => (await names('ls', '/run/netns')).startsWith('k2i-probe-'))
+        await manager.stop()
+        expect(await probed).toMatchObject({ code: 'ABORTED' })
+        expect(await names('ls', '/run/netns')).toBe('')
+        expect(await links()).toEqual(before)
+      } finally {
+        await own.close()
+      }
     })
 
     it('proves by a probe that packets are intercepted, and tells when they are not', async () => {
@@ -241,10 +244,18 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 15_000
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('it did not happen within 15 s')
+/** Waits until each of them has made requests that began after this was called, whatever became of these. */
+async function more(...clients: readonly Client[]): Promise<void> {
+  const before = clients.map(({ answers }) => answers.length)
+  await until(() => clients.every(({ answers }, at) => answers.length > (before[at] ?? 0) + 1))
+}
+
+const until = (condition: () => boolean): Promise<void> => untilIt(async () => condition())
+
+async function untilIt(condition: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 30_000
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error('it did not happen within 30 s')
     await sleep(10)
   }
 }
