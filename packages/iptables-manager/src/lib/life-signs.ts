@@ -57,7 +57,7 @@ function verdict(tried: readonly Reached[]): Reached {
 }
 
 /** Where the instance's rules lead. */
-function targetsOf(observed: Observed, owner: Owner): { address: string; port: number }[] {
+export function targetsOf(observed: Observed, owner: Owner): { address: string; port: number }[] {
   const targets = new Map<string, { address: string; port: number }>()
   for (const chains of observed.values())
     for (const { rules } of chains.values())

@@ -70,3 +70,17 @@ it('does not say that a monitor has started which is not there', async () => {
   expect(told('capture-monitor-lost').length).toBeGreaterThan(0)
   expect(manager.status().monitored).toBe(false)
 })
+
+it('repairs within two seconds what was flushed of the routing policy before its monitor had subscribed', async () => {
+  const clock = createFakeClock()
+  const { manager, netfilter } = setUp(
+    { backend: 'iptables-legacy', guardRouting: true },
+    { subscribed: () => clock.sleep(1_000) },
+    clock,
+  )
+  await manager.start()
+  await clock.advance(200)
+  netfilter.run('ip', 'rule', 'flush', 'protocol', '107')
+  await clock.advance(2_000)
+  expect(netfilter.run('ip', '-json', 'rule', 'show')).toContain('"107"')
+})

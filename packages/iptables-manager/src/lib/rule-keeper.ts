@@ -8,12 +8,13 @@ import { detectBackend } from './detect-backend.ts'
 import type { NetfilterErrorCode } from './errors.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import type { CaptureMode } from './layout.ts'
-import { createLifeSigns } from './life-signs.ts'
+import { createLifeSigns, targetsOf } from './life-signs.ts'
 import type { NodeFiles } from './node-files.ts'
 import type { OwnInstance } from './own-instance.ts'
 import {
   type DesiredTable,
   emptied,
+  type HasNoSay,
   latestOwner,
   type NetfilterStep,
   type Observed,
@@ -204,25 +205,48 @@ export function createRuleKeeper({
 
   /** As `plan`, and rules that lead to nobody are no reason to yield. `passedOver` remembers whose they are. */
   const planBesideOthers = async (
+    node: NodeSetup,
     tables: readonly DesiredTable[],
     observed: Observed,
     passedOver: Owner[],
     signal?: AbortSignal,
   ): Promise<{ steps: readonly NetfilterStep[]; yieldedTo?: Look['yieldedTo'] }> => {
+    const hasNoSay: HasNoSay = (other) =>
+      own.isFromTheFuture(other) || passedOver.some((one) => compareOwners(one, other) === 0)
     for (;;) {
-      const { steps, yieldedTo } = plan(
-        tables,
-        observed,
-        own.owner(),
-        (other) => own.isFromTheFuture(other) || passedOver.some((one) => compareOwners(one, other) === 0),
-      )
-      heeded.keepOnly(yieldedTo === undefined ? [] : [yieldedTo])
-      if (yieldedTo === undefined) return { steps }
-      const { reached, dead } = await heeded.check(yieldedTo, observed, signal)
-      if (!dead) return { steps, yieldedTo: { owner: yieldedTo, reached } }
-      passedOver.push(yieldedTo)
-      report({ type: 'capture-taken-over', instance: yieldedTo.instance })
+      const { steps, yieldedTo } = plan(tables, observed, own.owner(), hasNoSay)
+      const later =
+        yieldedTo !== undefined
+          ? { owner: yieldedTo, observed }
+          : steps.length > 0
+            ? await laterElsewhere(node, observed, hasNoSay, signal)
+            : undefined
+      heeded.keepOnly(later === undefined ? [] : [later.owner])
+      if (later === undefined) return { steps }
+      const { reached, dead } = await heeded.check(later.owner, later.observed, signal)
+      if (!dead) return { steps: [], yieldedTo: { owner: later.owner, reached } }
+      passedOver.push(later.owner)
+      report({ type: 'capture-taken-over', instance: later.owner.instance })
     }
+  }
+
+  /**
+   * A later instance that uses another backend has a guard in our table of nftables all the same, and takes the redirect
+   * out of it. Whoever put that back would have to do so again and again.
+   */
+  const laterElsewhere = async (
+    { others }: NodeSetup,
+    observed: Observed,
+    hasNoSay: HasNoSay,
+    signal?: AbortSignal,
+  ): Promise<{ owner: Owner; observed: Observed } | undefined> => {
+    const owner = latestOwner(observed)
+    if (owner === undefined || compareOwners(owner, own.owner()) <= 0 || hasNoSay(owner)) return undefined
+    for (const other of others) {
+      const there = await other.observe(tablesOf(other, await probe(other, signal), []), signal)
+      if (targetsOf(there, owner).length > 0) return { owner, observed: there }
+    }
+    return undefined
   }
 
   /** Rules in another backend go when their writer came before us, or will not come back. */
@@ -280,7 +304,7 @@ export function createRuleKeeper({
           planRouting(node, mode, signal),
         ])
         unwatched.afterLook(node.backend, tables, observed)
-        const { steps, yieldedTo } = await planBesideOthers(tables, observed, passedOver, signal)
+        const { steps, yieldedTo } = await planBesideOthers(node, tables, observed, passedOver, signal)
         // Where the routing policy does not become what it must, the status says so; the rest holds.
         const mayRoute =
           yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS && attempt <= MAX_ATTEMPTS
