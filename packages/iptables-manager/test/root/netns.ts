@@ -43,7 +43,7 @@ export function inside(namespace: string) {
  */
 export async function insideWithOwnNetns(namespace: string) {
   const shell = 'mount -t tmpfs tmpfs /run/netns && echo ready && exec sleep infinity'
-  const child = spawn('nsenter', [`--net=/run/netns/${namespace}`, 'unshare', '--mount', 'sh', '-c', shell], {
+  const child = spawn('ip', ['netns', 'exec', namespace, 'unshare', '--mount', 'sh', '-c', shell], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const gone = once(child, 'exit')

@@ -1,4 +1,4 @@
-import { parseIpAddress, systemClock } from '@kube2iam-ts/core'
+import { CodedError, parseIpAddress, systemClock } from '@kube2iam-ts/core'
 import { collectReports } from '@kube2iam-ts/core/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
@@ -195,6 +195,25 @@ describe.skipIf(reason !== undefined).each(['iptables-nft', 'iptables-legacy', '
       await manage().manager.start()
       await until(() => client.answers.some((answer) => answer.startsWith('agent')))
       expect(client.answers.filter((answer) => answer.includes('CANARY'))).toEqual([])
+    })
+
+    it.skipIf(backend === 'nft')('keeps IPv6 shut where ip6tables is missing', async () => {
+      const { runner, files } = inside(lab.node)
+      const without: typeof runner = {
+        ...runner,
+        run(file, args, options) {
+          if (!file.startsWith('ip6tables')) return runner.run(file, args, options)
+          return Promise.reject(new CodedError('COMMAND_MISSING', `${file} is not installed`))
+        },
+      }
+      const { manager } = manage({}, { runner: without, files })
+      await manager.start()
+      expect(manager.status()).toMatchObject({
+        state: 'in-place',
+        families: { 4: 'redirected', 6: 'dropped' },
+      })
+      expect(await askOnce('fd00:ec2::254')).toBe('TIMEOUT')
+      expect(await askOnce(METADATA)).toContain('agent')
     })
 
     it('leaves nothing of a probe that is stopped half-way', async () => {
