@@ -8,13 +8,12 @@ import { detectBackend } from './detect-backend.ts'
 import type { NetfilterErrorCode } from './errors.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import type { CaptureMode } from './layout.ts'
-import { createLifeSigns, targetsOf } from './life-signs.ts'
 import type { NodeFiles } from './node-files.ts'
+import { createOtherInstances, type Yielding } from './other-instances.ts'
 import type { OwnInstance } from './own-instance.ts'
 import {
   type DesiredTable,
   emptied,
-  type HasNoSay,
   latestOwner,
   type NetfilterStep,
   type Observed,
@@ -23,7 +22,7 @@ import {
   planRemoval,
   type Step,
 } from './plan.ts'
-import type { Reach, Reached } from './reach.ts'
+import type { Reach } from './reach.ts'
 import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
 import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
@@ -56,7 +55,7 @@ export interface Look {
   readonly observed: Observed
   readonly routing: RoutingStatus
   readonly applied: readonly Step[]
-  readonly yieldedTo?: { readonly owner: Owner; readonly reached: Reached }
+  readonly yieldedTo?: Yielding
 }
 
 /** Observe, plan, apply, once; the loop around it is the manager's. */
@@ -107,8 +106,7 @@ export function createRuleKeeper({
 }: RuleKeeperOptions): RuleKeeper {
   const finder = createSourceFinder({ settings, runner, files })
   const routing = createRoutingGuard({ settings, runner, report })
-  const heeded = createLifeSigns(reach)
-  const elsewhere = createLifeSigns(reach)
+  const others = createOtherInstances({ own, reach, report })
   let setup: Promise<NodeSetup> | undefined
   let sources: ResolvedSources | undefined
   const unwatched = createUnwatched({ files, clock })
@@ -203,59 +201,10 @@ export function createRuleKeeper({
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
 
-  /** As `plan`, and rules that lead to nobody are no reason to yield. `passedOver` remembers whose they are. */
-  const planBesideOthers = async (
-    node: NodeSetup,
-    tables: readonly DesiredTable[],
-    observed: Observed,
-    passedOver: Owner[],
-    signal?: AbortSignal,
-  ): Promise<{ steps: readonly NetfilterStep[]; yieldedTo?: Look['yieldedTo'] }> => {
-    const hasNoSay: HasNoSay = (other) =>
-      own.isFromTheFuture(other) || passedOver.some((one) => compareOwners(one, other) === 0)
-    for (;;) {
-      const { steps, yieldedTo } = plan(tables, observed, own.owner(), hasNoSay)
-      const later =
-        yieldedTo !== undefined
-          ? { owner: yieldedTo, observed }
-          : steps.length > 0
-            ? await laterElsewhere(node, observed, hasNoSay, signal)
-            : undefined
-      heeded.keepOnly(later === undefined ? [] : [later.owner])
-      if (later === undefined) return { steps }
-      const { reached, dead } = await heeded.check(later.owner, later.observed, signal)
-      if (!dead) return { steps: [], yieldedTo: { owner: later.owner, reached } }
-      passedOver.push(later.owner)
-      report({ type: 'capture-taken-over', instance: later.owner.instance })
-    }
-  }
-
-  /**
-   * A later instance that uses another backend has a guard in our table of nftables all the same, and takes the redirect
-   * out of it. Whoever put that back would have to do so again and again.
-   */
-  const laterElsewhere = async (
-    { others }: NodeSetup,
-    observed: Observed,
-    hasNoSay: HasNoSay,
-    signal?: AbortSignal,
-  ): Promise<{ owner: Owner; observed: Observed } | undefined> => {
-    const owner = latestOwner(observed)
-    if (owner === undefined || compareOwners(owner, own.owner()) <= 0 || hasNoSay(owner)) return undefined
-    for (const other of others) {
-      const there = await other.observe(tablesOf(other, await probe(other, signal), []), signal)
-      if (targetsOf(there, owner).length > 0) return { owner, observed: there }
-    }
-    return undefined
-  }
-
-  /** Rules in another backend go when their writer came before us, or will not come back. */
-  const mayClear = async (observed: Observed, met: Owner[], signal?: AbortSignal): Promise<boolean> => {
-    const latest = latestOwner(observed)
-    if (latest === undefined) return false
-    if (compareOwners(latest, own.owner()) <= 0 || own.isFromTheFuture(latest)) return true
-    met.push(latest)
-    return (await elsewhere.check(latest, observed, signal)).dead
+  /** What is there in each of the other backends. */
+  async function* elsewhere({ others: backends }: NodeSetup, signal?: AbortSignal): AsyncGenerator<Observed> {
+    for (const backend of backends)
+      yield await backend.observe(tablesOf(backend, await probe(backend, signal), []), signal)
   }
 
   const keeper: RuleKeeper = {
@@ -304,7 +253,13 @@ export function createRuleKeeper({
           planRouting(node, mode, signal),
         ])
         unwatched.afterLook(node.backend, tables, observed)
-        const { steps, yieldedTo } = await planBesideOthers(node, tables, observed, passedOver, signal)
+        const { steps, yieldedTo } = await others.plan(
+          tables,
+          observed,
+          passedOver,
+          () => elsewhere(node, signal),
+          signal,
+        )
         // Where the routing policy does not become what it must, the status says so; the rest holds.
         const mayRoute =
           yieldedTo === undefined && routingAttempts < MAX_ROUTING_ATTEMPTS && attempt <= MAX_ATTEMPTS
@@ -349,7 +304,7 @@ export function createRuleKeeper({
     },
 
     get inDoubt() {
-      return heeded.inDoubt || elsewhere.inDoubt
+      return others.inDoubt
     },
 
     get counted() {
@@ -387,20 +342,20 @@ export function createRuleKeeper({
     },
 
     async sweep(signal) {
-      const { others } = await keeper.setup(signal)
+      const node = await keeper.setup(signal)
       const swept: Step[] = []
       const met: Owner[] = []
-      for (const backend of others)
-        swept.push(...(await clear(backend, signal, (observed) => mayClear(observed, met, signal))))
-      elsewhere.keepOnly(met)
+      for (const backend of node.others)
+        swept.push(...(await clear(backend, signal, (observed) => others.mayClear(observed, met, signal))))
+      others.cleared(met)
       if (swept.length > 0) report({ type: 'capture-swept', ...summary(swept) })
       return swept
     },
 
     async remove(signal) {
-      const { backend, others, support } = await keeper.setup(signal)
+      const { backend, others: rest, support } = await keeper.setup(signal)
       const removed: Step[] = []
-      for (const each of [backend, ...others]) removed.push(...(await clear(each, signal)))
+      for (const each of [backend, ...rest]) removed.push(...(await clear(each, signal)))
       const { steps } = await routing.plan('remove', support, signal)
       if (!(await routing.apply(steps, signal))) throw notRemoved(steps)
       removed.push(...steps)
@@ -409,9 +364,9 @@ export function createRuleKeeper({
     },
 
     async planRemoval(signal) {
-      const { backend, others, support } = await keeper.setup(signal)
+      const { backend, others: rest, support } = await keeper.setup(signal)
       const planned: Step[] = []
-      for (const each of [backend, ...others]) planned.push(...(await removalOf(each, signal)))
+      for (const each of [backend, ...rest]) planned.push(...(await removalOf(each, signal)))
       return [...planned, ...(await routing.plan('remove', support, signal)).steps]
     },
   }
