@@ -132,7 +132,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
             .option('json', { type: 'string', describe: 'Write everything to this file' })
             .option('html', { type: 'string', describe: 'Write a report with plots to this file' }),
         ),
-      (parsed) => {
+      async (parsed) => {
         const given = FLEET_HELP.flatMap(([name]) => {
           const value: unknown = parsed[name]
           return typeof value === 'string' ? [[name, value] as const] : []
@@ -143,7 +143,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
             return file === undefined ? [] : [[kind, file] as const]
           }),
         )
-        status = fleetCommand(
+        status = await fleetCommand(
           { given: Object.fromEntries(given), vary: parsed.vary ?? [], ...files },
           terminal,
         )

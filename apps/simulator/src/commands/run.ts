@@ -37,7 +37,11 @@ export async function runCommand(command: RunCommand, terminal: Terminal): Promi
   const results: RunResult[] = []
   for (const scenario of scenarios) {
     if (terminal.interrupted.aborted) return 130
-    const result = await runScenario({ ...scenario, seed: command.seed ?? scenario.seed })
+    const result = await untilInterrupted(
+      runScenario({ ...scenario, seed: command.seed ?? scenario.seed }, terminal.interrupted),
+      terminal.interrupted,
+    )
+    if (result === undefined) return 130
     results.push(result)
     if (command.format === 'table' || command.output !== undefined) {
       if (command.timeline) terminal.print(renderTimeline(result))
@@ -50,6 +54,19 @@ export async function runCommand(command: RunCommand, terminal: Terminal): Promi
     else writeFileSync(command.output, report)
   }
   return results.every(({ ok }) => ok) ? 0 : 1
+}
+
+/** `undefined` where it failed because somebody wanted no more of it. */
+async function untilInterrupted<Value>(
+  running: Promise<Value>,
+  interrupted: AbortSignal,
+): Promise<Value | undefined> {
+  try {
+    return await running
+  } catch (error) {
+    if (interrupted.aborted) return undefined
+    throw error
+  }
 }
 
 function render(format: Format, results: readonly RunResult[]): string | undefined {

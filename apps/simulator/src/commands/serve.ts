@@ -15,10 +15,16 @@ export interface ServeCommand {
 }
 
 /** `kube2iam-sim serve`: the scenario's world with the real agent until Ctrl-C; reloads when the scenario changes. */
-export async function serveCommand(
-  { file, self, pagePort }: ServeCommand,
-  terminal: Terminal,
-): Promise<number> {
+export async function serveCommand(command: ServeCommand, terminal: Terminal): Promise<number> {
+  try {
+    return await serve(command, terminal)
+  } catch (error) {
+    if (terminal.interrupted.aborted) return 130
+    throw error
+  }
+}
+
+async function serve({ file, self, pagePort }: ServeCommand, terminal: Terminal): Promise<number> {
   const scenario = loadScenario(file)
   const pods = new Set(
     scenario.objects
@@ -30,7 +36,7 @@ export async function serveCommand(
       { file: '--as', line: 1, column: 1, path: '', message: `the scenario has no pod ${self}` },
     ])
   }
-  const served = await startServedWorld(scenario, self)
+  const served = await startServedWorld(scenario, self, terminal)
   const page = await startPageServer(served, pagePort).catch(async (error: unknown) => {
     await served.close()
     throw error
@@ -60,6 +66,7 @@ async function reload(file: string, served: ServedWorld, terminal: Terminal): Pr
     await served.reload(loadScenario(file))
     terminal.print(`Reloaded ${file}.`)
   } catch (error) {
+    if (terminal.interrupted.aborted) return
     // What runs goes on running; the person sees what is wrong and corrects it.
     terminal.warn(error instanceof Error ? error.message : String(error))
   }

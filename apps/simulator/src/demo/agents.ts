@@ -1,3 +1,4 @@
+import type { Terminal } from '../terminal.ts'
 import type { AgentProcess } from '../world/agent-process.ts'
 import { startAgentProcess } from '../world/agent-process.ts'
 import type { EmbeddedWorld } from '../world/embedded-world.ts'
@@ -10,6 +11,7 @@ export interface AgentSetUp {
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly onLog?: (line: string) => void
+  readonly terminal: Pick<Terminal, 'interrupted' | 'leftovers'>
 }
 
 /** The real agent of a node of the embedded world, on free ports of loopback. */
@@ -21,6 +23,7 @@ export function startAgentOf({
   args,
   env,
   onLog,
+  terminal,
 }: AgentSetUp): Promise<AgentProcess> {
   const own = [
     `--node=${node}`,
@@ -35,6 +38,8 @@ export function startAgentOf({
   return startAgentProcess({
     name: node,
     directory: world.directory,
+    signal: terminal.interrupted,
+    leftovers: terminal.leftovers,
     args: [`--base-role-arn=${baseArn}`, ...args, ...own],
     env: { AWS_REGION: region, AWS_ENDPOINT_URL_STS: world.urls.sts, ...env },
     ...(onLog === undefined ? {} : { onLog }),

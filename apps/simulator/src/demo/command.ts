@@ -6,8 +6,17 @@ import { tryLines } from './try-lines.ts'
 
 /** `kube2iam-sim demo`: exit status 0 only when every pod got what it should. */
 export async function demoCommand({ keep }: { keep: boolean }, terminal: Terminal): Promise<number> {
+  try {
+    return await demonstrate(keep, terminal)
+  } catch (error) {
+    if (terminal.interrupted.aborted) return 130
+    throw error
+  }
+}
+
+async function demonstrate(keep: boolean, terminal: Terminal): Promise<number> {
   const started = performance.now()
-  const demo = await startDemo()
+  const demo = await startDemo(terminal)
   try {
     const { world, agents } = demo
     terminal.print('Embedded world on loopback:')
@@ -38,9 +47,6 @@ export async function demoCommand({ keep }: { keep: boolean }, terminal: Termina
       terminal.print('\nStopping.')
     }
     return wrong === 0 ? 0 : 1
-  } catch (error) {
-    if (terminal.interrupted.aborted) return 130
-    throw error
   } finally {
     await demo.close()
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { podObject } from '../cluster/objects.ts'
+import type { Terminal } from '../terminal.ts'
 import type { AgentProcess } from '../world/agent-process.ts'
 import type { EmbeddedWorld } from '../world/embedded-world.ts'
 import { startEmbeddedWorld } from '../world/embedded-world.ts'
@@ -18,6 +19,8 @@ export interface DemoLine {
 export interface RunningDemo {
   readonly world: EmbeddedWorld
   readonly agents: ReadonlyMap<string, AgentProcess>
+  /** Aborted: pods that ask are ended. */
+  readonly interrupted: AbortSignal
   close(): Promise<void>
 }
 
@@ -26,9 +29,10 @@ const LATE_BY_MS = 300
 /** Pods that ask at once: as many as ask on a small machine without waiting for each other's processor. */
 const AT_ONCE = 3
 
-/** The embedded world with the real agent on each of its nodes. */
-export async function startDemo(): Promise<RunningDemo> {
-  const world = await startEmbeddedWorld({ aws: DEMO_AWS, objects: demoObjects() })
+/** The embedded world with the real agent on each of its nodes; throws the reason of an interruption. */
+export async function startDemo(terminal: Pick<Terminal, 'interrupted' | 'leftovers'>): Promise<RunningDemo> {
+  const { interrupted, leftovers } = terminal
+  const world = await startEmbeddedWorld({ aws: DEMO_AWS, objects: demoObjects(), leftovers })
   const agents = new Map<string, AgentProcess>()
   const close = async (): Promise<void> => {
     await Promise.all([...agents.values()].map((agent) => agent.stop()))
@@ -39,7 +43,14 @@ export async function startDemo(): Promise<RunningDemo> {
       const args = ['--namespace-restrictions', '--log-format=json', ...agentArgsOf(node)]
       agents.set(
         node,
-        await startAgentOf({ node, world, region: DEMO_AWS.region, baseArn: DEMO_AWS.base.text, args }),
+        await startAgentOf({
+          node,
+          world,
+          region: DEMO_AWS.region,
+          baseArn: DEMO_AWS.base.text,
+          args,
+          terminal,
+        }),
       )
     }),
   )
@@ -48,10 +59,12 @@ export async function startDemo(): Promise<RunningDemo> {
     await close()
     throw failed.reason
   }
-  return { world, agents, close }
+  // In the order of their names and not in that of their readiness.
+  const ordered = new Map([...agents].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+  return { world, agents: ordered, interrupted, close }
 }
 
-/** Lets every pod ask; the lines are in the order of the cases. */
+/** Lets every pod ask; the lines are in the order of the cases. Throws where it is interrupted. */
 export async function askAll(
   demo: RunningDemo,
   onLine: (line: DemoLine) => void = () => {},
@@ -77,7 +90,7 @@ export async function askAll(
   return lines.filter((line) => line !== undefined)
 }
 
-async function askOne({ world, agents }: RunningDemo, demoCase: DemoCase): Promise<PodResult> {
+async function askOne({ world, agents, interrupted }: RunningDemo, demoCase: DemoCase): Promise<PodResult> {
   const { pod, short, ask, arrives } = demoCase
   const agent = agents.get(short.node ?? 'node-1')
   const [address] = short.ip ?? []
@@ -100,6 +113,7 @@ async function askOne({ world, agents }: RunningDemo, demoCase: DemoCase): Promi
     () => {
       if (arrives === 'late') void sleep(LATE_BY_MS).then(arrive)
     },
+    interrupted,
   )
 }
 

@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs'
 import type { TableOptions } from '../output/table.ts'
 import { renderTable } from '../output/table.ts'
 import type { Terminal } from '../terminal.ts'
-import { simulateFleet } from './model.ts'
+import type { FleetResult } from './model.ts'
+import { createFleetRun } from './model.ts'
 import type { FleetOptions } from './options.ts'
 import { checkFleet, DEFAULT_FLEET, FLEET_FLAGS, readFleetFlag } from './options.ts'
 import type { NamedResult } from './report.ts'
@@ -20,8 +21,11 @@ export interface FleetCommand {
   readonly html?: string
 }
 
+/** How much is simulated before the process looks up: tens of milliseconds of work on the largest fleet. */
+const AT_A_TIME_MS = 60_000
+
 /** `kube2iam-sim fleet`: exit status 2 where an option is wrong. */
-export function fleetCommand(command: FleetCommand, terminal: Terminal): number {
+export async function fleetCommand(command: FleetCommand, terminal: Terminal): Promise<number> {
   const options: FleetOptions = { ...DEFAULT_FLEET }
   for (const [name, text] of Object.entries(command.given)) {
     const change = readFleetFlag(name, text)
@@ -36,7 +40,8 @@ export function fleetCommand(command: FleetCommand, terminal: Terminal): number 
   }
   const results: NamedResult[] = []
   for (const { name, options: varied } of variants) {
-    const result = simulateFleet(varied, () => performance.now())
+    const result = await simulateInTurns(varied, terminal.interrupted)
+    if (result === undefined) return 130
     results.push({ name, result })
     if (variants.length > 1 || result.tookMs > 2000) {
       terminal.warn(
@@ -60,6 +65,21 @@ export function fleetCommand(command: FleetCommand, terminal: Terminal): number 
     }
   }
   return 0
+}
+
+/** `undefined`: interrupted. */
+async function simulateInTurns(
+  options: FleetOptions,
+  interrupted: AbortSignal,
+): Promise<FleetResult | undefined> {
+  const began = performance.now()
+  const run = createFleetRun(options)
+  for (let until = AT_A_TIME_MS; run.runUntil(until); until += AT_A_TIME_MS) {
+    // Signals are heard between turns of the event loop only.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (interrupted.aborted) return undefined
+  }
+  return run.result(performance.now() - began)
 }
 
 /** The flags of the command, for help. */

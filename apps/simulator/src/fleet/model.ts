@@ -57,14 +57,27 @@ const memoryMiB = (pods: number, sessions: number): number =>
 
 const EVENT = { want: 0, arrive: 1, churn: 2, restart: 3, zoneLost: 4 } as const
 
+/** A fleet on its way through time. */
+export interface FleetRun {
+  /** Simulates up to this time or the end, whichever comes first; false at the end. */
+  runUntil(ms: number): boolean
+  /** What came of it so far. */
+  result(tookMs: number): FleetResult
+}
+
+/** Simulates a fleet. Pure: the same options give the same result, but for `tookMs`. */
+export function simulateFleet(options: FleetOptions, clock: () => number = () => 0): FleetResult {
+  const began = clock()
+  const run = createFleetRun(options)
+  run.runUntil(Number.POSITIVE_INFINITY)
+  return run.result(clock() - began)
+}
+
 /**
- * Simulates a fleet. Pure: the same options give the same result, but for `tookMs`.
- *
  * One closure over typed arrays on purpose: thirty million events of a large fleet's day pass through here, and every
  * object or call between them costs seconds.
  */
-export function simulateFleet(options: FleetOptions, clock: () => number = () => 0): FleetResult {
-  const began = clock()
+export function createFleetRun(options: FleetOptions): FleetRun {
   const { nodes, hours, sessionDurationMs, stsLatencyMs, sessionScope } = options
   const random = createSeededRandom(options.seed)
   const endMs = hours * 3_600_000
@@ -245,8 +258,7 @@ export function simulateFleet(options: FleetOptions, clock: () => number = () =>
   }
 
   const { event } = calendar
-  do {
-    const nowMs = calendar.nowMs
+  const runSlot = (nowMs: number): void => {
     while (calendar.take()) {
       const { session, phase } = event
       switch (phase) {
@@ -287,26 +299,40 @@ export function simulateFleet(options: FleetOptions, clock: () => number = () =>
           break
       }
     }
-  } while (calendar.advance())
+  }
 
-  const whole = seconds.subarray(0, Math.max(1, Math.floor(endMs / 1000)))
+  const result = (tookMs: number): FleetResult => {
+    const whole = seconds.subarray(0, Math.max(1, Math.floor(endMs / 1000)))
+    return {
+      options,
+      stsCalls,
+      throttled,
+      failed,
+      throttledShare: stsCalls === 0 ? 0 : throttled / stsCalls,
+      callsPerSecond: {
+        mean: stsCalls / (endMs / 1000),
+        p99: quantileOf(whole, 0.99),
+        peak: whole.reduce((most, calls) => Math.max(most, calls), 0),
+      },
+      firstCredentialsMs: { p50: first.quantile(0.5), p99: first.quantile(0.99), pods: first.count },
+      gaps: { count: gapCount, seconds: gapMs / 1000 },
+      sessionsPerNode: mostSessions,
+      memoryMiB: memoryMiB(podSlots, mostSessions),
+      minutes: { calls: minuteCalls, refused: minuteRefused },
+      tookMs,
+    }
+  }
+
+  let ended = false
   return {
-    options,
-    stsCalls,
-    throttled,
-    failed,
-    throttledShare: stsCalls === 0 ? 0 : throttled / stsCalls,
-    callsPerSecond: {
-      mean: stsCalls / (endMs / 1000),
-      p99: quantileOf(whole, 0.99),
-      peak: whole.reduce((most, calls) => Math.max(most, calls), 0),
+    runUntil(ms) {
+      while (!ended && calendar.nowMs < ms) {
+        runSlot(calendar.nowMs)
+        ended = !calendar.advance()
+      }
+      return !ended
     },
-    firstCredentialsMs: { p50: first.quantile(0.5), p99: first.quantile(0.99), pods: first.count },
-    gaps: { count: gapCount, seconds: gapMs / 1000 },
-    sessionsPerNode: mostSessions,
-    memoryMiB: memoryMiB(podSlots, mostSessions),
-    minutes: { calls: minuteCalls, refused: minuteRefused },
-    tookMs: clock() - began,
+    result,
   }
 }
 

@@ -6,6 +6,7 @@ import { keyOf } from '../cluster/objects.ts'
 import { startAgentOf } from '../demo/agents.ts'
 import type { Scenario } from '../scenario/load.ts'
 import { podToken } from '../simulation/pod-token.ts'
+import type { Terminal } from '../terminal.ts'
 import type { AgentProcess } from '../world/agent-process.ts'
 import type { EmbeddedWorld } from '../world/embedded-world.ts'
 import { inOrder, startEmbeddedWorld } from '../world/embedded-world.ts'
@@ -51,11 +52,19 @@ export interface ServedWorld {
 
 const REMEMBERED_REQUESTS = 100
 
-export async function startServedWorld(first: Scenario, wanted: string | undefined): Promise<ServedWorld> {
+export async function startServedWorld(
+  first: Scenario,
+  wanted: string | undefined,
+  terminal: Pick<Terminal, 'interrupted' | 'leftovers'>,
+): Promise<ServedWorld> {
   const self = wanted ?? firstWithRole(first)
   let scenario = first
   let placed = onLoopback(first.objects, self)
-  const world = await startEmbeddedWorld({ aws: first.aws, objects: placed.objects })
+  const world = await startEmbeddedWorld({
+    aws: first.aws,
+    objects: placed.objects,
+    leftovers: terminal.leftovers,
+  })
   const agents = new Map<string, AgentProcess>()
   const requests: SeenRequest[] = []
   const broken = new Set<string>()
@@ -68,10 +77,11 @@ export async function startServedWorld(first: Scenario, wanted: string | undefin
     requests.length = Math.min(requests.length, REMEMBERED_REQUESTS)
   }
   const startAgents = async (): Promise<void> => {
-    const nodes = [...new Set(placed.objects.filter(({ kind }) => kind === 'Pod').map(nodeOf))]
-    await Promise.all(
-      (nodes.length === 0 ? ['node-1'] : nodes).map(async (node) => {
-        const agent = await startAgentOf({
+    const named = [...new Set(placed.objects.filter(({ kind }) => kind === 'Pod').map(nodeOf))].toSorted()
+    const nodes = named.length === 0 ? ['node-1'] : named
+    const starts = await Promise.allSettled(
+      nodes.map((node) =>
+        startAgentOf({
           node,
           world,
           region: scenario.aws.region,
@@ -83,10 +93,17 @@ export async function startServedWorld(first: Scenario, wanted: string | undefin
           ],
           env: scenario.agent.env,
           onLog: (line) => onLog(node, line),
-        })
-        agents.set(node, agent)
-      }),
+          terminal,
+        }),
+      ),
     )
+    // Those that did start are known, so that they are stopped, when one did not.
+    nodes.forEach((node, index) => {
+      const start = starts[index]
+      if (start?.status === 'fulfilled') agents.set(node, start.value)
+    })
+    const failed = starts.find((start) => start.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
   const stopAgents = async (): Promise<void> => {
     await Promise.all([...agents.values()].map((agent) => agent.stop()))

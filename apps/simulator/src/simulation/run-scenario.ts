@@ -15,9 +15,12 @@ import { createSimulation } from './simulation.ts'
 /** An agent that is not ready after this long is not waited for: the scenario may be about just that. */
 const READY_WITHIN_MS = 10_000
 
-/** Plays a scenario under virtual time. The same scenario and seed give the same result. */
-export async function runScenario(scenario: Scenario): Promise<RunResult> {
-  const simulation = await createSimulation(scenario)
+/**
+ * Plays a scenario under virtual time. The same scenario and seed give the same result. Where the signal is aborted, its
+ * reason is thrown at the next instant of the simulated time.
+ */
+export async function runScenario(scenario: Scenario, signal?: AbortSignal): Promise<RunResult> {
+  const simulation = await createSimulation(scenario, signal)
   const steps: StepResult[] = []
   const asking = createAsking(simulation)
   try {

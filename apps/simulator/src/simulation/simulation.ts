@@ -56,9 +56,9 @@ export interface Simulation {
   close(): Promise<void>
 }
 
-export async function createSimulation(scenario: Scenario): Promise<Simulation> {
+export async function createSimulation(scenario: Scenario, signal?: AbortSignal): Promise<Simulation> {
   const { aws, startAt, seed } = scenario
-  const clock = createFakeClock(startAt, { settle: 'instant' })
+  const clock = createFakeClock(startAt, { settle: 'instant', ...(signal && { signal }) })
   const start = startAt.getTime()
   const stream = (name: number): Random => createSeededRandom(seed * 1000 + name)
   const timeline: TimelineEntry[] = []

@@ -1,4 +1,4 @@
-import type { Terminal } from '../terminal.ts'
+import { createLeftovers, type Terminal } from '../terminal.ts'
 
 /** A terminal for tests: keeps what was said, and is interrupted when told. */
 export interface CollectingTerminal extends Terminal {
@@ -16,6 +16,7 @@ export function collectingTerminal(): CollectingTerminal {
   const waiting = new Set<() => void>()
   return {
     colour: false,
+    leftovers: createLeftovers().leftovers,
     interrupted: controller.signal,
     print(text) {
       out.push(text)

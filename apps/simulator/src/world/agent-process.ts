@@ -3,6 +3,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import type { BoundAddress, BoundAddresses } from '@kube2iam-ts/agent-runtime'
+import type { Leftovers } from '../terminal.ts'
 
 export interface AgentProcessOptions {
   /** For messages and the name of its files: the node. */
@@ -14,6 +15,9 @@ export interface AgentProcessOptions {
   /** Each line of its log. */
   readonly onLog?: (line: string) => void
   readonly readyWithinMs?: number
+  /** Aborted: the agent is not waited for any longer, and is killed if it was not ready yet. */
+  readonly signal: AbortSignal
+  readonly leftovers: Leftovers
 }
 
 /** The real agent as a process of its own. */
@@ -52,9 +56,10 @@ export function agentProgram(): string {
 
 /** Starts the agent and waits until it says that it is ready; throws with the end of its log where it does not. */
 export async function startAgentProcess(options: AgentProcessOptions): Promise<AgentProcess> {
-  const { name, directory, onLog, readyWithinMs = 15_000 } = options
+  const { name, directory, onLog, readyWithinMs = 15_000, signal, leftovers } = options
   const program = agentProgram()
   if (!existsSync(program)) throw new Error(`the agent is not built: ${program} does not exist`)
+  signal.throwIfAborted()
   const portsFile = join(directory, `ports-${name}.json`)
   rmSync(portsFile, { force: true })
   const started = performance.now()
@@ -69,6 +74,8 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
       env: { PATH: process.env['PATH'] ?? '', MALLOC_ARENA_MAX: '1', ...options.env },
     },
   )
+  // Its own group is not reached by what ends this one.
+  const gone = leftovers.add(() => child.kill('SIGKILL'))
   const log: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8')
@@ -85,12 +92,14 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   }
   let ended = false
   const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) => {
-    child.on('exit', (code, signal) => {
+    child.on('exit', (code, by) => {
       ended = true
-      resolve({ code, signal })
+      gone()
+      resolve({ code, signal: by })
     })
     child.on('error', (error) => {
       ended = true
+      gone()
       log.push(error.message)
       resolve({ code: null, signal: null })
     })
@@ -113,10 +122,14 @@ export async function startAgentProcess(options: AgentProcessOptions): Promise<A
   }
   let ports: Ports | undefined
   for (;;) {
+    if (signal.aborted) {
+      await kill()
+      signal.throwIfAborted()
+    }
     if (ended) return failed('ended before it was ready')
     if (performance.now() > deadline) return failed(`was not ready within ${readyWithinMs} ms`)
     ports ??= readPorts(portsFile)
-    if (ports !== undefined && (await isReady(ports.metrics))) break
+    if (ports !== undefined && (await isReady(ports.metrics, signal))) break
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
   return {
@@ -146,9 +159,11 @@ function readPorts(file: string): Ports | undefined {
 const urlOf = ({ host, port }: BoundAddress): string =>
   `http://${host.includes(':') ? `[${host}]` : host}:${port}`
 
-async function isReady(metricsUrl: string): Promise<boolean> {
+async function isReady(metricsUrl: string, signal: AbortSignal): Promise<boolean> {
   try {
-    const response = await fetch(`${metricsUrl}/readyz`, { signal: AbortSignal.timeout(1000) })
+    const response = await fetch(`${metricsUrl}/readyz`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(1000)]),
+    })
     await response.arrayBuffer()
     return response.status === 200
   } catch {

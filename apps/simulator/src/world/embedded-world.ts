@@ -10,10 +10,12 @@ import { createFakeApiServer } from '@kube2iam-ts/pod-registry/testing'
 import type { RoleDefinition } from '../aws/roles.ts'
 import type { KubeObject } from '../cluster/objects.ts'
 import type { AwsWorld } from '../scenario/load.ts'
+import type { Leftovers } from '../terminal.ts'
 
 export interface EmbeddedWorldOptions {
   readonly aws: AwsWorld
   readonly objects: readonly KubeObject[]
+  readonly leftovers: Leftovers
 }
 
 /** A cluster's API server, STS and an EC2 instance's metadata service, real ones over HTTP on loopback. */
@@ -31,8 +33,14 @@ export interface EmbeddedWorld {
 }
 
 /** Starts everything; `close` ends everything and removes its directory. */
-export async function startEmbeddedWorld({ aws, objects }: EmbeddedWorldOptions): Promise<EmbeddedWorld> {
+export async function startEmbeddedWorld({
+  aws,
+  objects,
+  leftovers,
+}: EmbeddedWorldOptions): Promise<EmbeddedWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'kube2iam-sim-'))
+  const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true })
+  const gone = leftovers.add(removeDirectory)
   const api = createFakeApiServer()
   const sts = createFakeSts()
   const instance = createFakeInstance({
@@ -58,7 +66,8 @@ export async function startEmbeddedWorld({ aws, objects }: EmbeddedWorldOptions)
   for (const object of inOrder(objects)) api.apply(object)
   const close = async (): Promise<void> => {
     await Promise.all([api.close(), sts.close(), instance.close()])
-    rmSync(directory, { recursive: true, force: true })
+    removeDirectory()
+    gone()
   }
   try {
     const [apiAt, stsAt, imdsAt] = await Promise.all([api.listen(), sts.listen(), instance.listen()])

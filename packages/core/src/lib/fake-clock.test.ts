@@ -142,6 +142,22 @@ test('tells when the code under test is waiting', async () => {
   await clock.waiting(2)
 })
 
+test('an advance that nobody wants any longer ends before the next timer', async () => {
+  const left = new AbortController()
+  const clock = createFakeClock(new Date(0), { settle: 'instant', signal: left.signal })
+  const fired: number[] = []
+  for (const at of [10, 20, 30]) {
+    clock.after(at, () => {
+      fired.push(clock.now())
+      if (at === 20) setImmediate(() => left.abort(new Error('Ctrl-C')))
+    })
+  }
+  await expect(clock.advance(1000)).rejects.toThrow('Ctrl-C')
+  expect({ fired, now: clock.now() }).toEqual({ fired: [10, 20], now: 20 })
+  await expect(clock.advance(1000)).rejects.toThrow('Ctrl-C')
+  expect(fired).toEqual([10, 20])
+})
+
 test('a sleep ends with the signal, and leaves no timer', async () => {
   const clock = createFakeClock()
   const controller = new AbortController()

@@ -25,12 +25,14 @@ export interface FakeClockOptions {
    * one instant, which drains every promise and nothing else; for simulations with very many timers.
    */
   settle?: 'timer' | 'instant'
+  /** Aborted: `advance` throws its reason before the next timer, so that a long simulation can be left. */
+  signal?: AbortSignal
 }
 
 /** Makes a clock that starts at `startAt` (2026-01-01T00:00:00Z unless told). */
 export function createFakeClock(
   startAt: Date = new Date('2026-01-01T00:00:00Z'),
-  { settle: granularity = 'timer' }: FakeClockOptions = {},
+  { settle: granularity = 'timer', signal: left }: FakeClockOptions = {},
 ): FakeClock {
   let now = startAt.getTime()
   let skew = 0
@@ -54,12 +56,14 @@ export function createFakeClock(
     async advance(ms) {
       const until = now + ms
       await settle()
+      left?.throwIfAborted()
       for (let due = timers.peek(); due !== undefined && due.at <= until; due = timers.peek()) {
         timers.take()
         now = Math.max(now, due.at)
         due.callback()
         const next = granularity === 'instant' ? timers.peek() : undefined
         if (next === undefined || next.at > now) await settle()
+        left?.throwIfAborted()
       }
       now = Math.max(now, until)
       await settle()
