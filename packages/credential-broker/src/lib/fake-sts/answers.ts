@@ -25,13 +25,22 @@ export class StsRefusal extends Error {
   readonly status: number
   readonly code: string
   readonly headers: Readonly<Record<string, string>>
+  /** Where it is refused because it could not be judged: what STS would know and this fake does not. */
+  readonly notJudged: readonly string[]
 
-  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+    notJudged: readonly string[] = [],
+  ) {
     super(message)
     this.name = 'StsRefusal'
     this.status = status
     this.code = code
     this.headers = headers
+    this.notJudged = notJudged
   }
 }
 

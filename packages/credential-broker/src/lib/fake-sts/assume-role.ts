@@ -1,7 +1,8 @@
 import { StsRefusal } from './answers.ts'
 import type { AssumeRoleRequest } from './assume-role-request.ts'
+import { isLike } from './policy-text.ts'
 import type { Caller } from './sessions.ts'
-import { isLike, isTrusted, type TrustPolicy } from './trust-policy.ts'
+import { judgeTrust, type TrustAction, type TrustPolicy } from './trust-policy.ts'
 
 /** A role that the fake knows. */
 export interface FakeRole {
@@ -9,6 +10,16 @@ export interface FakeRole {
   readonly trustPolicy: TrustPolicy
   /** 3600 unless told, as in IAM. */
   readonly maxSessionDurationSeconds?: number
+}
+
+/** What a trust policy may ask beside the request itself. */
+export interface Surroundings {
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** `undefined`: not known; conditions on it are then not judged. */
+  readonly region: string | undefined
+  /** The organization of the caller's account; `undefined`: not known. */
+  readonly organizationId: string | undefined
 }
 
 export interface Assumed {
@@ -19,6 +30,19 @@ export interface Assumed {
 /** STS refuses larger policies and tags together; what it packs is not documented, so this is plain bytes. */
 const PACKED_BYTES = 4096
 const CHAINED_SECONDS = 3600
+/** Keys that no AssumeRole of a role's session has, by how they begin; tags that are not given are not there either. */
+const ABSENT = [
+  'aws:requesttag/',
+  'aws:sourcearn',
+  'aws:sourceaccount',
+  'aws:multifactorauthage',
+  'aws:federatedprovider',
+  'aws:username',
+  'saml:',
+  'accounts.google.com:',
+  'cognito-identity.amazonaws.com:',
+  'oidc.',
+]
 
 /** Decides an AssumeRole as STS does; throws the refusal that it would answer. */
 export function assumeRole(
@@ -26,6 +50,7 @@ export function assumeRole(
   request: AssumeRoleRequest,
   role: (FakeRole & { readonly id: string }) | undefined,
   mayAssume: readonly string[],
+  surroundings: Surroundings,
 ): Assumed {
   const tags = { ...caller.transitiveTags, ...request.tags }
   const clash = Object.keys(request.tags).find((key) => Object.hasOwn(caller.transitiveTags, key))
@@ -43,21 +68,36 @@ export function assumeRole(
     'sts:transitivetagkeys': request.transitiveTagKeys.length > 0 ? request.transitiveTagKeys : undefined,
     'aws:principalarn': [caller.roleArn ?? caller.arn],
     'aws:principalaccount': [caller.account],
+    'aws:principaltype': [caller.roleArn === undefined ? 'User' : 'AssumedRole'],
+    'aws:userid': [caller.userId],
+    'aws:currenttime': [new Date(surroundings.now).toISOString()],
+    'aws:epochtime': [String(Math.floor(surroundings.now / 1000))],
+    'aws:securetransport': ['true'],
+    'aws:principalisawsservice': ['false'],
+    'aws:viaawsservice': ['false'],
+    // A session of an instance's role is one without a second factor.
+    ...(caller.roleArn === undefined ? {} : { 'aws:multifactorauthpresent': ['false'] }),
+    ...(surroundings.region === undefined ? {} : { 'aws:requestedregion': [surroundings.region] }),
+    ...(surroundings.organizationId === undefined
+      ? {}
+      : { 'aws:principalorgid': [surroundings.organizationId] }),
     'aws:tagkeys': Object.keys(tags).length > 0 ? Object.keys(tags) : undefined,
     ...Object.fromEntries(
       Object.entries(tags).map(([key, value]) => [`aws:requesttag/${key.toLowerCase()}`, [value]]),
     ),
   }
-  const requireTrust = (action: Parameters<typeof isTrusted>[2]) => {
-    const allowed =
-      role !== undefined &&
-      mayAssume.some((pattern) => isLike(role.arn, pattern)) &&
-      isTrusted(role.trustPolicy, caller, action, context)
-    if (!allowed) {
+  const requireTrust = (action: TrustAction) => {
+    const may = role !== undefined && mayAssume.some((pattern) => isLike(role.arn, pattern))
+    const verdict = may
+      ? judgeTrust(role.trustPolicy, caller, action, { context, absent: ABSENT })
+      : { kind: 'denied' as const }
+    if (role === undefined || verdict.kind !== 'allowed') {
       throw new StsRefusal(
         403,
         'AccessDenied',
         `User: ${caller.arn} is not authorized to perform: ${action} on resource: ${request.roleArn}`,
+        {},
+        verdict.kind === 'not-judged' ? verdict.why : [],
       )
     }
     return role

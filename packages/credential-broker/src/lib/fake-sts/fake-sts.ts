@@ -51,6 +51,8 @@ export interface FakeStsOptions {
   key?: string
   /** Regions whose credential scope is accepted; any well-formed one unless told. */
   regions?: readonly string[]
+  /** The organization that every caller's account is in; conditions on it refuse where it is not told. */
+  organizationId?: string
   /** Serves HTTPS. */
   tls?: { readonly key: string; readonly cert: string }
 }
@@ -138,6 +140,7 @@ export function createFakeSts(options: FakeStsOptions = {}): FakeSts {
       wanted,
       roles.get(wanted.roleArn),
       principal?.assumes ?? ['*'],
+      { now: clock.now(), region, organizationId: options.organizationId },
     )
     // STS reports whole seconds.
     const expires = Math.floor(clock.now() / 1000) * 1000 + wanted.durationSeconds * 1000

@@ -1,93 +1,108 @@
+import { type ConditionFacts, type Judged, judgeConditions } from './policy-conditions.ts'
+import { isLike, list, type OneOrMore, type PolicyScalar } from './policy-text.ts'
 import type { Caller } from './sessions.ts'
-
-type OneOrMore<T> = T | readonly T[]
 
 /** A role's trust policy: the part of the IAM policy grammar that trust policies use. */
 export interface TrustPolicy {
   readonly Version?: string
+  readonly Id?: string
   readonly Statement: OneOrMore<TrustStatement>
 }
+
+export type TrustedPrincipal = '*' | { readonly AWS?: OneOrMore<string>; readonly [type: string]: unknown }
 
 export interface TrustStatement {
   readonly Sid?: string
   readonly Effect: 'Allow' | 'Deny'
-  readonly Principal: '*' | { readonly AWS?: OneOrMore<string>; readonly [type: string]: unknown }
-  readonly Action: OneOrMore<string>
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, OneOrMore<string>>>>>
+  /** One of the two. */
+  readonly Principal?: TrustedPrincipal
+  readonly NotPrincipal?: TrustedPrincipal
+  /** One of the two. */
+  readonly Action?: OneOrMore<string>
+  readonly NotAction?: OneOrMore<string>
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, OneOrMore<PolicyScalar>>>>>
 }
 
-/** Condition keys of the request, lower case; several values for multi-valued keys. */
-export type RequestContext = Readonly<Record<string, readonly string[] | undefined>>
+export type TrustAction = 'sts:AssumeRole' | 'sts:TagSession' | 'sts:SetSourceIdentity'
 
-/** Whether the trust policy lets the caller perform the action: an explicit deny wins, no allow is a deny. */
-export function isTrusted(
+/** `not-judged`: it hangs on something that is not known here, which `why` names; nobody is let in by it. */
+export type TrustVerdict =
+  | { readonly kind: 'allowed' }
+  | { readonly kind: 'denied' }
+  | { readonly kind: 'not-judged'; readonly why: readonly string[] }
+
+/**
+ * Whether the trust policy lets the caller perform the action: an explicit deny wins, no allow is a deny. What cannot be
+ * judged decides nothing where the rest decides already.
+ */
+export function judgeTrust(
   policy: TrustPolicy,
   caller: Caller,
-  action: 'sts:AssumeRole' | 'sts:TagSession' | 'sts:SetSourceIdentity',
-  context: RequestContext,
-): boolean {
-  const matching = list(policy.Statement).filter(
-    (statement) =>
-      list(statement.Action).some((pattern) => isLike(action.toLowerCase(), pattern.toLowerCase())) &&
-      namesCaller(statement.Principal, caller) &&
-      Object.entries(statement.Condition ?? {}).every(([operator, keys]) =>
-        Object.entries(keys).every(([key, wanted]) =>
-          holds(operator, context[key.toLowerCase()], list(wanted)),
-        ),
-      ),
-  )
-  return (
-    matching.some((statement) => statement.Effect === 'Allow') &&
-    !matching.some((statement) => statement.Effect === 'Deny')
-  )
+  action: TrustAction,
+  facts: Omit<ConditionFacts, 'variables'>,
+): TrustVerdict {
+  const variables = policy.Version === '2012-10-17'
+  const judged = list(policy.Statement).map((statement, index) => ({
+    effect: statement.Effect,
+    match: all([
+      matchesAction(statement, action),
+      matchesPrincipal(statement, caller),
+      judgeConditions(statement.Condition ?? {}, { ...facts, variables }),
+    ]),
+    index,
+  }))
+  const of = (effect: 'Allow' | 'Deny', wanted: Judged['kind']) =>
+    judged.filter(({ effect: its, match }) => its === effect && match.kind === wanted)
+  if (of('Deny', 'yes').length > 0) return { kind: 'denied' }
+  const unclear = [...of('Deny', 'unknown'), ...of('Allow', 'unknown')]
+  const allowed = of('Allow', 'yes').length > 0
+  if (allowed && of('Deny', 'unknown').length === 0) return { kind: 'allowed' }
+  if (!allowed && of('Allow', 'unknown').length === 0) return { kind: 'denied' }
+  return {
+    kind: 'not-judged',
+    why: unclear.flatMap(({ match, index }) =>
+      match.kind === 'unknown' ? match.why.map((why) => `Statement[${index}]: ${why}`) : [],
+    ),
+  }
 }
 
-function namesCaller(principal: TrustStatement['Principal'], caller: Caller): boolean {
-  if (principal === '*') return true
-  return list(principal.AWS ?? []).some(
-    (name) =>
-      name === '*' ||
-      name === caller.arn ||
-      name === caller.roleArn ||
-      // An account, by number or as its root, stands for every principal in it.
-      name === caller.account ||
-      new RegExp(`^arn:[a-z-]+:iam::${caller.account}:root$`).test(name),
-  )
+/** One that is not so decides, whatever cannot be judged. */
+function all(parts: readonly Judged[]): Judged {
+  if (parts.some(({ kind }) => kind === 'no')) return { kind: 'no' }
+  const why = parts.flatMap((part) => (part.kind === 'unknown' ? part.why : []))
+  return why.length > 0 ? { kind: 'unknown', why } : { kind: 'yes' }
 }
 
-function holds(operator: string, given: readonly string[] | undefined, wanted: readonly string[]): boolean {
-  const [, quantifier = '', base = '', ifExists = ''] =
-    /^(?:(ForAllValues|ForAnyValue):)?(.*?)(IfExists)?$/.exec(operator) ?? []
-  if (base === 'Null') return (given === undefined) === (wanted[0] === 'true')
-  const negated = base.includes('Not')
-  if (given === undefined) return ifExists !== '' || negated || quantifier === 'ForAllValues'
-  const test = TESTS[base]
-  // An operator that is not known here must not let anybody in.
-  if (test === undefined) return false
-  const passes = (value: string) =>
-    negated ? !wanted.some((text) => test(value, text)) : wanted.some((text) => test(value, text))
-  return quantifier === 'ForAnyValue' ? given.some(passes) : given.every(passes)
+const yesOrNo = (is: boolean): Judged => ({ kind: is ? 'yes' : 'no' })
+
+function matchesAction({ Action, NotAction }: TrustStatement, action: TrustAction): Judged {
+  const named = (patterns: OneOrMore<string>): boolean =>
+    list(patterns).some((pattern) => isLike(action.toLowerCase(), pattern.toLowerCase()))
+  return yesOrNo(NotAction === undefined ? named(Action ?? []) : !named(NotAction))
 }
 
-const TESTS: Readonly<Record<string, (value: string, wanted: string) => boolean>> = {
-  StringEquals: (value, wanted) => value === wanted,
-  StringNotEquals: (value, wanted) => value === wanted,
-  StringEqualsIgnoreCase: (value, wanted) => value.toLowerCase() === wanted.toLowerCase(),
-  StringLike: isLike,
-  StringNotLike: isLike,
-  ArnEquals: isLike,
-  ArnLike: isLike,
-  ArnNotEquals: isLike,
-  ArnNotLike: isLike,
+function matchesPrincipal({ Principal, NotPrincipal }: TrustStatement, caller: Caller): Judged {
+  if (NotPrincipal === undefined) return yesOrNo(namedBy(Principal ?? {}, caller).some(Boolean))
+  // IAM excepts a session only where session, role and account are named, each as a principal of its own.
+  const named = namedBy(NotPrincipal, caller)
+  if (named.every(Boolean)) return { kind: 'no' }
+  if (!named.some(Boolean)) return { kind: 'yes' }
+  return {
+    kind: 'unknown',
+    why: ['NotPrincipal names the caller in part; IAM excepts it where session, role and account are named'],
+  }
 }
 
-/** IAM's wildcards: `*` is any text, `?` any one character. */
-export function isLike(value: string, pattern: string): boolean {
-  const source = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replace(/\*+/g, '.*')
-    .replace(/\?/g, '.')
-  return new RegExp(`^${source}$`, 's').test(value)
+/** Whether the caller is named as itself, as its role, and as its account. */
+function namedBy(principal: TrustedPrincipal, caller: Caller): readonly boolean[] {
+  if (principal === '*') return [true]
+  const names = list(principal.AWS ?? [])
+  if (names.includes('*')) return [true]
+  const root = new RegExp(`^arn:[a-z-]+:iam::${caller.account}:root$`)
+  return [
+    names.includes(caller.arn),
+    ...(caller.roleArn === undefined ? [] : [names.includes(caller.roleArn)]),
+    // An account, by number or as its root, stands for every principal in it.
+    names.some((name) => name === caller.account || root.test(name)),
+  ]
 }
-
-const list = <T>(value: OneOrMore<T>): readonly T[] => (Array.isArray(value) ? value : [value as T])
