@@ -1,17 +1,24 @@
 import yargs, { type Argv } from 'yargs'
 import type { CheckSources } from './check/inputs.ts'
-import { CHECK_FORMATS, checkCommand } from './commands/check.ts'
+import { CHECK_FORMATS } from './check/render.ts'
+import { explainFailure, packageVersion, refuseRepeated, wholeNumber } from './command-line.ts'
+import { checkCommand } from './commands/check.ts'
 import { explainCommand } from './commands/explain.ts'
 import { initCommand, schemaCommand } from './commands/init.ts'
 import { FORMATS, runCommand } from './commands/run.ts'
 import { FLEET_HELP, fleetCommand } from './fleet/command.ts'
-import { ProblemsError } from './scenario/problem.ts'
 import type { Terminal } from './terminal.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Runs one command; the value is the exit status: 0, 1 (something is not as expected) or 2 (wrong input). */
+const LARGEST_SEED = 4_294_967_295
+
+/**
+ * Runs one command; the value is the exit status: 0, 1 (something is not as expected), 2 (wrong input), 70 (a bug), or 130
+ * (interrupted).
+ */
 export async function run(args: readonly string[], terminal: Terminal): Promise<number> {
   let status = 0
-  const cli = yargs([...args])
+  const cli = yargs()
     .scriptName('kube2iam-sim')
     .usage('$0 COMMAND\n\nA cluster, AWS and a week of trouble on a laptop and in CI.')
     .command(
@@ -45,9 +52,14 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
             describe: 'How the result is reported',
           })
           .option('timeline', { type: 'boolean', default: false, describe: 'Print everything that happened' })
-          .option('seed', { type: 'number', describe: 'Another seed than the scenario’s' })
-          .option('output', { type: 'string', alias: 'o', describe: 'Write the report to this file' }),
-      async ({ files, format, timeline, seed, output }) => {
+          .option('seed', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'Another seed than the scenario’s',
+          })
+          .option('output', OUTPUT),
+      async ({ files, format, timeline, seed: text, output }) => {
+        const seed = wholeNumber('seed', text, LARGEST_SEED)
         status = await runCommand({ files, format, timeline, seed, output }, terminal)
       },
     )
@@ -56,7 +68,11 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       'Which workload gets which role, without running anything; against a baseline, what changes',
       (command) =>
         withSources(command)
-          .option('baseline', { type: 'string', describe: 'What an earlier check wrote with --format json' })
+          .option('baseline', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'What an earlier check wrote with --format json',
+          })
           .option('from', {
             choices: ['kiam', 'node-role'] as const,
             describe: 'Plan the migration from what was there',
@@ -66,7 +82,7 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
             default: 'table' as const,
             describe: 'How the result is reported',
           })
-          .option('output', { type: 'string', alias: 'o', describe: 'Write the report to this file' }),
+          .option('output', OUTPUT),
       async (parsed) => {
         const { baseline, from, format, output } = parsed
         status = await checkCommand({ ...sourcesOf(parsed), baseline, from, format, output }, terminal)
@@ -80,12 +96,19 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
           .option('pod', {
             type: 'string',
             demandOption: true,
+            requiresArg: true,
             describe: 'namespace/name of a pod or workload',
           })
-          .option('requested', { type: 'string', describe: 'The role that it asks for by name' }),
+          .option('role', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'The role that it asks for by name',
+          })
+          // What --role was called before; the agent's own explain has always had --role.
+          .option('requested', { type: 'string', requiresArg: true, hidden: true }),
       async (parsed) => {
-        const { pod, requested } = parsed
-        status = await explainCommand({ ...sourcesOf(parsed), pod, requested }, terminal)
+        const { pod, role, requested } = parsed
+        status = await explainCommand({ ...sourcesOf(parsed), pod, requested: role ?? requested }, terminal)
       },
     )
     .command(
@@ -96,14 +119,17 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
           .positional('scenario', { type: 'string', demandOption: true, describe: 'Scenario file' })
           .option('as', {
             type: 'string',
+            requiresArg: true,
             describe: 'The pod (namespace/name) that tools on this machine are',
           })
           .option('page-port', {
-            type: 'number',
-            default: 0,
+            type: 'string',
+            requiresArg: true,
+            default: '0',
             describe: 'Port of the web page; 0 chooses one',
           }),
-      async ({ scenario, as, pagePort }) => {
+      async ({ scenario, as, pagePort: text }) => {
+        const pagePort = wholeNumber('page-port', text, 65_535) ?? 0
         const { serveCommand } = await import('./commands/serve.ts')
         status = await serveCommand({ file: scenario, self: as, pagePort }, terminal)
       },
@@ -125,12 +151,21 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
       (command) =>
         FLEET_HELP.reduce(
           (all, [name, describe, standard]) =>
-            all.option(name, { type: 'string', describe, defaultDescription: standard }),
+            all.option(name, { type: 'string', requiresArg: true, describe, defaultDescription: standard }),
           command
-            .option('vary', { type: 'string', array: true, describe: 'Compare settings: option=value,value' })
-            .option('csv', { type: 'string', describe: 'Write the figures to this file' })
-            .option('json', { type: 'string', describe: 'Write everything to this file' })
-            .option('html', { type: 'string', describe: 'Write a report with plots to this file' }),
+            .option('vary', {
+              type: 'string',
+              array: true,
+              requiresArg: true,
+              describe: 'Compare settings: option=value,value',
+            })
+            .option('csv', { type: 'string', requiresArg: true, describe: 'Write the figures to this file' })
+            .option('json', { type: 'string', requiresArg: true, describe: 'Write everything to this file' })
+            .option('html', {
+              type: 'string',
+              requiresArg: true,
+              describe: 'Write a report with plots to this file',
+            }),
         ),
       async (parsed) => {
         const given = FLEET_HELP.flatMap(([name]) => {
@@ -152,30 +187,30 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .demandCommand(1, 'Name a command.')
     .parserConfiguration({ 'populate--': true })
     .strict()
-    .version(false)
+    .middleware(refuseRepeated, true)
+    .version(packageVersion())
     .help()
     .exitProcess(false)
     .fail((message, error) => {
       throw error ?? new UsageError(message)
     })
   try {
-    await cli.parseAsync()
+    // Help and version are handed over instead of printed, so that they go where everything goes.
+    await cli.parseAsync([...args], {}, (_error, _parsed, said) => {
+      if (said !== '') terminal.print(said)
+    })
     return status
   } catch (error) {
-    if (error instanceof ProblemsError) terminal.warn(error.message)
-    else if (error instanceof UsageError)
-      terminal.warn(`kube2iam-sim: ${error.message} See kube2iam-sim --help.`)
-    else {
-      terminal.warn(
-        `kube2iam-sim: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      )
-      return 1
-    }
-    return 2
+    return explainFailure(error, terminal)
   }
 }
 
-class UsageError extends Error {}
+const OUTPUT = {
+  type: 'string',
+  alias: 'o',
+  requiresArg: true,
+  describe: 'Write the report to this file',
+} as const
 
 /** What `check` and `explain` read. Everything after `--` is the agent's own arguments. */
 const withSources = <T>(command: Argv<T>) =>
@@ -183,19 +218,30 @@ const withSources = <T>(command: Argv<T>) =>
     .positional('manifests', {
       type: 'string',
       array: true,
-      describe: 'Kubernetes manifests, or what kubectl get -o yaml wrote',
+      describe: 'Kubernetes manifests (files, patterns, folders), or what kubectl get -o yaml wrote',
     })
     .option('iam', {
       type: 'string',
       array: true,
+      requiresArg: true,
       describe: 'IAM documents (get-account-authorization-details)',
     })
     .option('daemonset', {
       type: 'string',
+      requiresArg: true,
       describe: 'Manifest with the agent’s DaemonSet, for its arguments',
     })
-    .option('scenario', { type: 'string', describe: 'A scenario file, for cluster, aws and agent' })
-    .option('node-role', { type: 'string', describe: 'ARN of the nodes’ role' })
+    .option('scenario', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'A scenario file, for cluster, aws and agent',
+    })
+    .option('node-role', { type: 'string', requiresArg: true, describe: 'ARN of the nodes’ role' })
+    .option('org-id', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'The organization of the accounts, for trust policies that ask for it',
+    })
 
 interface ParsedSources {
   readonly manifests: string[] | undefined
@@ -203,6 +249,7 @@ interface ParsedSources {
   readonly daemonset: string | undefined
   readonly scenario: string | undefined
   readonly nodeRole: string | undefined
+  readonly orgId: string | undefined
   readonly '--'?: unknown
 }
 
@@ -212,5 +259,6 @@ const sourcesOf = (parsed: ParsedSources): CheckSources => ({
   daemonset: parsed.daemonset,
   scenario: parsed.scenario,
   nodeRole: parsed.nodeRole,
+  organizationId: parsed.orgId,
   args: Array.isArray(parsed['--']) ? parsed['--'].map(String) : [],
 })

@@ -28,6 +28,10 @@ export function processTerminal(): Terminal {
   const controller = new AbortController()
   const { leftovers, undoAll } = createLeftovers()
   process.on('exit', undoAll)
+  // As `| head` leaves it; 141 is what a shell calls a process that SIGPIPE ended.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 141 : 2))
+  }
   let firstAt = 0
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {

@@ -1,25 +1,24 @@
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { isCoded, resolveRole } from '@kube2iam-ts/core'
+import type { TrustPolicy } from '@kube2iam-ts/credential-broker/testing'
+import { parseTrustPolicy } from '@kube2iam-ts/credential-broker/testing'
 import { dig, digList, digText } from '../cluster/objects.ts'
 import { ProblemsError } from '../scenario/problem.ts'
 
 /** A role as IAM has it, as far as STS looks at it. */
 export interface RoleDefinition {
   readonly arn: RoleArn
-  /** The trust policy: an IAM policy document. */
-  readonly trustPolicy: unknown
+  readonly trustPolicy: TrustPolicy
   readonly maxSessionDurationSeconds: number | undefined
 }
 
 export interface ShortTrust {
-  readonly trust?: { readonly plain: unknown }
   readonly externalId?: string
   readonly trusts?: readonly string[]
 }
 
 /** The trust policy that the short form stands for; the node role is trusted where nothing else is said. */
-export function trustPolicyOf({ trust, externalId, trusts }: ShortTrust, nodeRole: RoleArn): unknown {
-  if (trust !== undefined) return trust.plain
+export function trustPolicyOf({ externalId, trusts }: ShortTrust, nodeRole: RoleArn): TrustPolicy {
   return {
     Version: '2012-10-17',
     Statement: [
@@ -60,11 +59,16 @@ export function parseIamDocument(text: string, file: string): readonly RoleDefin
     const policy = dig(role, 'AssumeRolePolicyDocument')
     if (policy === undefined) fail('expected a trust policy', `${path}.AssumeRolePolicyDocument`)
     const duration = dig(role, 'MaxSessionDuration')
+    // IAM's own API answers with the document percent-encoded; the command line decodes it.
+    const document = typeof policy === 'string' ? decode(policy) : policy
+    const trust = parseTrustPolicy(document)
+    if (trust.kind === 'invalid') {
+      const where = `${path}.AssumeRolePolicyDocument${trust.path === '' ? '' : `.${trust.path}`}`
+      return fail(`${trust.message} (role ${arnText})`, where)
+    }
     return {
       arn: roleOrFail(arnText, undefined, (message) => fail(message, `${path}.Arn`)),
-      // IAM's own API answers with the document percent-encoded; the command line decodes it.
-      trustPolicy:
-        typeof policy === 'string' ? decode(policy, () => fail('expected a trust policy', path)) : policy,
+      trustPolicy: trust.policy,
       maxSessionDurationSeconds: typeof duration === 'number' ? duration : undefined,
     }
   })
@@ -84,10 +88,11 @@ export function roleOrFail(
   }
 }
 
-function decode(text: string, fail: () => never): unknown {
+/** `undefined` where it is no JSON. */
+function decode(text: string): unknown {
   try {
     return JSON.parse(text.startsWith('%') ? decodeURIComponent(text) : text)
   } catch {
-    return fail()
+    return undefined
   }
 }

@@ -23,6 +23,9 @@ export interface Finding {
   readonly warnings: readonly string[]
 }
 
+/** The code of a finding whose trust policy could not be judged; it counts as refused. */
+export const NOT_JUDGED = 'NotJudged'
+
 export interface CheckInput {
   readonly objects: readonly KubeObject[]
   readonly policy: Policy
@@ -105,9 +108,16 @@ function findingOf(workload: Workload, decision: Decision, judge: StsJudge | und
         }
       }
       const judgement = judge.judge(grant)
-      return judgement.kind === 'issued'
-        ? { ...granted, outcome: 'ok' }
-        : { ...granted, outcome: 'refused', code: judgement.code, message: judgement.message }
+      if (judgement.kind === 'issued') return { ...granted, outcome: 'ok' }
+      const { code, message, notJudged } = judgement
+      if (notJudged.length === 0) return { ...granted, outcome: 'refused', code, message }
+      // What nobody can know here is no reason to say that all is well.
+      return {
+        ...granted,
+        outcome: 'refused',
+        code: NOT_JUDGED,
+        message: `the trust policy hangs on what is not known here: ${notJudged.join('; ')}`,
+      }
     }
     default:
       return decision satisfies never

@@ -8,12 +8,14 @@ import { parseIamDocument } from '../aws/roles.ts'
 import { createStsJudge, type StsJudge } from '../aws/sts-judgement.ts'
 import { parseManifests } from '../cluster/manifest-file.ts'
 import type { KubeObject } from '../cluster/objects.ts'
+import { filesBelow, holdsObjects, isFolder } from '../scenario/folder.ts'
 import { expandPath, loadScenario, readText } from '../scenario/load.ts'
 import { ProblemsError } from '../scenario/problem.ts'
 import { readAgentPlan } from '../simulation/agent-settings.ts'
+import { UsageError } from '../usage-error.ts'
 
 export interface CheckSources {
-  /** Manifests: paths or patterns. */
+  /** Manifests: paths, patterns or folders. */
   readonly manifests: readonly string[]
   /** IAM documents: paths or patterns. */
   readonly iam: readonly string[]
@@ -25,6 +27,8 @@ export interface CheckSources {
   readonly scenario: string | undefined
   /** The role of the nodes: who asks STS. */
   readonly nodeRole: string | undefined
+  /** The organization of the accounts, for trust policies that ask for it. */
+  readonly organizationId: string | undefined
 }
 
 export interface CheckInputs {
@@ -32,16 +36,31 @@ export interface CheckInputs {
   readonly policy: Policy
   readonly judge: StsJudge | undefined
   readonly nodeRole: RoleArn | undefined
+  /** What the agent is told about `--namespace-restrictions`. */
+  readonly namespaceRestrictions: 'off' | 'audit' | 'enforce'
+  /** Files of folders that hold no Kubernetes object. */
+  readonly leftOut: readonly string[]
 }
 
 const LARGEST = 256 * 1024 * 1024
 
 /** Reads everything that a check needs; throws `ProblemsError`. */
 export async function readCheckInputs(sources: CheckSources): Promise<CheckInputs> {
+  if (sources.manifests.length === 0 && sources.scenario === undefined) {
+    throw new UsageError('Name manifests, a folder, or a scenario with --scenario.')
+  }
+  if (sources.iam.length > 0 && sources.nodeRole === undefined && sources.scenario === undefined) {
+    throw new UsageError(
+      '--iam needs --node-role: trust policies are judged for the role that the nodes have, as arn:aws:iam::…:role/….',
+    )
+  }
   const scenario = sources.scenario === undefined ? undefined : loadScenario(sources.scenario)
+  const leftOut: string[] = []
   const objects = [
     ...(scenario?.objects ?? []),
-    ...filesOf(sources.manifests).flatMap((file) => parseManifests(readText(file, LARGEST), file)),
+    ...manifestFiles(sources.manifests, leftOut).flatMap((file) =>
+      parseManifests(readText(file, LARGEST), file),
+    ),
   ]
   const roles: readonly RoleDefinition[] = [
     ...(scenario?.aws.roles ?? []),
@@ -52,6 +71,7 @@ export async function readCheckInputs(sources: CheckSources): Promise<CheckInput
     args: [...(scenario?.agent.args ?? []), ...daemonArgs(sources.daemonset), ...sources.args],
     rules: scenario?.agent.rules ?? [],
     env: scenario?.agent.env ?? {},
+    places: scenario?.agent.places ?? new Map(),
   }
   const { settings, rules } = readAgentPlan(plan, sources.scenario ?? sources.daemonset ?? 'the arguments')
   const policy = createPolicy(
@@ -62,8 +82,32 @@ export async function readCheckInputs(sources: CheckSources): Promise<CheckInput
     }),
   )
   await policy.prepare()
-  const judge = roles.length === 0 || nodeRole === undefined ? undefined : createStsJudge(roles, nodeRole)
-  return { objects, policy, judge, nodeRole }
+  const judge =
+    roles.length === 0 || nodeRole === undefined
+      ? undefined
+      : createStsJudge({
+          roles,
+          nodeRole,
+          organizationId: sources.organizationId ?? scenario?.aws.organizationId,
+          region: settings.region ?? scenario?.aws.region,
+          now: Date.now,
+        })
+  const { namespaceRestrictions } = settings
+  return { objects, policy, judge, nodeRole, namespaceRestrictions, leftOut }
+}
+
+/** Of a folder, the files with Kubernetes objects: other YAML lies beside manifests in every repository. */
+function manifestFiles(named: readonly string[], leftOut: string[]): readonly string[] {
+  return named.flatMap((name) => {
+    if (!isFolder(name)) return filesOf([name])
+    const found = filesBelow(name, ['yaml', 'yml', 'json'])
+    const held = found.filter((file) => holdsObjects(file))
+    leftOut.push(...found.filter((file) => !held.includes(file)))
+    if (held.length > 0) return held
+    throw new ProblemsError([
+      { file: name, line: 1, column: 1, path: '', message: 'no file with a Kubernetes object is there' },
+    ])
+  })
 }
 
 function filesOf(patterns: readonly string[]): readonly string[] {

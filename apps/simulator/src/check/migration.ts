@@ -16,6 +16,13 @@ export interface MigrationStep {
   readonly todo: string | undefined
 }
 
+export interface MigrationContext {
+  /** The ARN of the nodes' role, where it is known. */
+  readonly nodeRole: string | undefined
+  /** As the agent is told. */
+  readonly namespaceRestrictions: 'off' | 'audit' | 'enforce'
+}
+
 /**
  * What each workload had before, what it will get, and what has to be done about it.
  *
@@ -26,7 +33,7 @@ export function planMigration(
   from: MigrationSource,
   objects: readonly KubeObject[],
   findings: readonly Finding[],
-  nodeRole: string | undefined,
+  { nodeRole, namespaceRestrictions }: MigrationContext,
 ): readonly MigrationStep[] {
   const byWorkload = new Map(findings.map((finding) => [finding.workload, finding]))
   const permitted = new Map(
@@ -48,7 +55,7 @@ export function planMigration(
         after: findingText(finding),
         todo:
           from === 'kiam'
-            ? kiamTodo(workload, permitted.get(workload.namespace), finding)
+            ? kiamTodo(workload, permitted.get(workload.namespace), finding, namespaceRestrictions)
             : nodeTodo(workload, finding),
       },
     ]
@@ -79,6 +86,7 @@ function kiamTodo(
   { annotations, hostNetwork, namespace }: Workload,
   permitted: string | undefined,
   finding: Finding,
+  restrictions: MigrationContext['namespaceRestrictions'],
 ): string | undefined {
   if (hostNetwork)
     return 'gets no role from the metadata service; give it the container credentials endpoint or take it off the host network'
@@ -87,14 +95,19 @@ function kiamTodo(
       ? `will get ${shortRole(finding.role ?? '')} where it had none; is that meant?`
       : undefined
   }
+  const instead = {
+    off: 'turn on --namespace-restrictions',
+    audit: 'audit only reports it, set --namespace-restrictions=enforce',
+    enforce: `the annotations of namespace ${namespace} say so; is that meant?`,
+  }[restrictions]
   if (permitted === undefined && finding.outcome === 'ok') {
-    return `namespace ${namespace} permitted nothing under kiam and allows this now; turn on --namespace-restrictions`
+    return `namespace ${namespace} permitted nothing under kiam and allows this now; ${instead}`
   }
   const had = permitted !== undefined && kiamPermits(permitted, annotations[ROLE])
   if (finding.outcome === 'ok') {
     return had || permitted === undefined
       ? undefined
-      : `kiam did not permit this and it is allowed now; turn on --namespace-restrictions`
+      : `kiam did not permit this and it is allowed now; ${instead}`
   }
   if (!had) return undefined
   return finding.code === 'namespace-denied'

@@ -1,10 +1,12 @@
 import type { NamespaceRecord, PodIdentity, ServiceAccountRecord } from '@kube2iam-ts/core'
+import { WORKLOAD_KINDS } from '../cluster/kinds.ts'
 import type { KubeObject } from '../cluster/objects.ts'
 import { dig, digList, digText, keyOf } from '../cluster/objects.ts'
 
 /** Something that makes pods, or a pod that nothing made. */
 export interface Workload {
-  readonly kind: WorkloadKind
+  /** One of Kubernetes' own, or of a controller that keeps its pod template at the same place (Rollout, …). */
+  readonly kind: string
   readonly namespace: string
   readonly name: string
   readonly serviceAccount: string
@@ -13,18 +15,6 @@ export interface Workload {
   readonly annotations: Readonly<Record<string, string>>
 }
 
-export const WORKLOAD_KINDS = [
-  'Deployment',
-  'StatefulSet',
-  'DaemonSet',
-  'ReplicaSet',
-  'Job',
-  'CronJob',
-  'Pod',
-] as const
-
-export type WorkloadKind = (typeof WORKLOAD_KINDS)[number]
-
 /** `Deployment shop/web`. */
 export const workloadKey = ({ kind, namespace, name }: Workload): string => `${kind} ${namespace}/${name}`
 
@@ -32,12 +22,11 @@ export const workloadKey = ({ kind, namespace, name }: Workload): string => `${k
 export function workloadsOf(objects: readonly KubeObject[]): readonly Workload[] {
   const present = new Set(objects.map((object) => `${object.kind} ${keyOf(object)}`))
   const workloads = objects.flatMap((object): Workload[] => {
-    const kind = WORKLOAD_KINDS.find((known) => known === object.kind)
-    const template = kind === undefined ? undefined : templateOf(kind, object)
-    if (kind === undefined || template === undefined || isMadeBy(object, present)) return []
+    const template = templateOf(object)
+    if (template === undefined || isMadeBy(object, present)) return []
     return [
       {
-        kind,
+        kind: object.kind,
         namespace: object.metadata.namespace ?? 'default',
         name: object.metadata.name,
         serviceAccount:
@@ -54,10 +43,35 @@ export function workloadsOf(objects: readonly KubeObject[]): readonly Workload[]
 
 const workloadOrder = ({ kind, namespace, name }: Workload): string => `${namespace}/${name} ${kind}`
 
-function templateOf(kind: WorkloadKind, object: KubeObject): unknown {
-  if (kind === 'Pod') return finished(object) ? undefined : object
-  if (kind === 'CronJob') return dig(object, 'spec', 'jobTemplate', 'spec', 'template')
-  return dig(object, 'spec', 'template')
+function templateOf(object: KubeObject): unknown {
+  if (object.kind === 'Pod') return finished(object) ? undefined : object
+  if (object.kind === 'CronJob') return dig(object, 'spec', 'jobTemplate', 'spec', 'template')
+  const template = dig(object, 'spec', 'template')
+  if (WORKLOAD_KINDS.some((known) => known === object.kind)) return template
+  return Array.isArray(dig(template, 'spec', 'containers')) ? template : undefined
+}
+
+/** Objects that make pods somewhere where they are not looked for: `WorkflowTemplate ci/build`. */
+export function notLookedAt(objects: readonly KubeObject[]): readonly string[] {
+  const own = new Set<string>(WORKLOAD_KINDS)
+  return objects
+    .filter((object) => !own.has(object.kind) && templateOf(object) === undefined && hasContainers(object, 0))
+    .map((object) => `${object.kind} ${keyOf(object)}`)
+    .toSorted()
+}
+
+const DEEPEST = 12
+
+/** Whether a list of containers, or one container, with an image is anywhere in it. */
+function hasContainers(value: unknown, depth: number): boolean {
+  if (depth > DEEPEST || typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some((item) => hasContainers(item, depth + 1))
+  const isContainer = (item: unknown): boolean => digText(item, 'image') !== undefined
+  return (
+    digList(value, 'containers').some(isContainer) ||
+    isContainer(dig(value, 'container')) ||
+    Object.values(value).some((inner) => hasContainers(inner, depth + 1))
+  )
 }
 
 const finished = (pod: KubeObject): boolean =>

@@ -1,6 +1,8 @@
+import { toIpAddress } from '@kube2iam-ts/core'
 import { ProblemsError } from '../scenario/problem.ts'
-import type { SourceValue } from '../scenario/yaml-source.ts'
+import type { Position, SourceValue } from '../scenario/yaml-source.ts'
 import { parseSource, toPlain } from '../scenario/yaml-source.ts'
+import { DNS_LABEL, DNS_NAMED_KINDS, DNS_SUBDOMAIN, NAMESPACED_KINDS } from './kinds.ts'
 import type { KubeObject } from './objects.ts'
 
 /** What `kubectl get … -A -o yaml` writes for a large cluster fits. */
@@ -9,47 +11,81 @@ const LIMITS = { maxBytes: 256 * 1024 * 1024, maxNodes: 20_000_000 }
 /** Reads Kubernetes objects; lists are taken apart. Throws `ProblemsError` with the place of what is no object. */
 export function parseManifests(text: string, file: string): readonly KubeObject[] {
   const json = text.trimStart().startsWith('{') ? parseJson(text) : undefined
-  if (json !== undefined) return objectsOfJson(json, file)
+  // JSON that kubectl wrote is large and right: it is read without the places of its values.
+  if (json !== undefined) return objects(sourceOf(json), file, '')
   return parseSource(text, file, LIMITS).flatMap((document) => objects(document, file, ''))
 }
 
-function objects(source: SourceValue, file: string, path: string): KubeObject[] {
-  const fail = (at: SourceValue['at'], where: string, message: string): never => {
+/** The same from plain data, whose values have no places of their own. */
+export const manifestObjects = (value: unknown, file: string): readonly KubeObject[] =>
+  objects(sourceOf(value), file, '')
+
+function objects(source: Known, file: string, path: string): KubeObject[] {
+  const fail = (at: Position, where: string, message: string): never => {
     throw new ProblemsError([{ file, ...at, path: where, message }])
   }
   if (source.kind !== 'map') {
     return fail(source.at, path, 'expected a Kubernetes object: a map with apiVersion, kind and metadata')
   }
-  const field = (map: SourceValue, name: string): SourceValue | undefined =>
-    map.kind === 'map' ? map.entries.find(({ key }) => key === name)?.value : undefined
   const kind = field(source, 'kind')
   if (kind?.kind !== 'scalar' || typeof kind.value !== 'string' || kind.value === '') {
-    return fail(kind?.at ?? source.at, `${path}kind`, 'expected the kind of a Kubernetes object, such as Pod')
+    return fail(
+      kind?.at ?? source.at,
+      `${path}kind`,
+      'expected a Kubernetes object with a kind, such as Pod, as text',
+    )
   }
   const items = field(source, 'items')
   if (kind.value.endsWith('List') && items?.kind === 'list') {
     const inner = kind.value.slice(0, -'List'.length)
     return items.items.flatMap((item, index) => {
-      const named =
-        inner !== '' && item.kind === 'map' && field(item, 'kind') === undefined
-          ? withKind(item, inner)
-          : item
+      const named = inner !== '' && field(item, 'kind') === undefined ? withKind(item, inner) : item
       return objects(named, file, `${path}items[${index}].`)
     })
   }
+  checkMetadata(source, kind.value, path, fail)
+  if (kind.value === 'Pod') checkAddresses(source, path, fail)
+  return [checked(source.plain ?? toPlain(source))]
+}
+
+type Fail = (at: Position, where: string, message: string) => never
+
+const field = (map: SourceValue | undefined, name: string): SourceValue | undefined =>
+  map?.kind === 'map' ? map.entries.find(({ key }) => key === name)?.value : undefined
+
+const textOf = (value: SourceValue | undefined): string | undefined =>
+  value?.kind === 'scalar' && typeof value.value === 'string' && value.value !== '' ? value.value : undefined
+
+function checkMetadata(source: SourceValue, kind: string, path: string, fail: Fail): void {
   const metadata = field(source, 'metadata')
-  const name = metadata === undefined ? undefined : field(metadata, 'name')
-  const generated = metadata === undefined ? undefined : field(metadata, 'generateName')
-  if (name === undefined && generated !== undefined) return []
-  if (name?.kind !== 'scalar' || typeof name.value !== 'string' || name.value === '') {
+  const generated = field(metadata, 'generateName')
+  const name = field(metadata, 'name') ?? generated
+  const text = textOf(name)
+  if (text === undefined) {
     return fail(
       (name ?? metadata ?? source).at,
       `${path}metadata.name`,
-      `expected the name of the ${kind.value}, as text`,
+      `expected the name of the ${kind}, as text`,
     )
   }
+  if (DNS_NAMED_KINDS.has(kind)) {
+    const whole = name === generated ? `${text}x` : text
+    const right = kind === 'Namespace' ? DNS_LABEL : DNS_SUBDOMAIN
+    if (!right.test(whole)) {
+      fail(
+        (name ?? source).at,
+        `${path}metadata.name`,
+        `expected a name of lower-case letters, digits and "-", as Kubernetes takes it, found ${JSON.stringify(text)}`,
+      )
+    }
+    const namespace = field(metadata, 'namespace')
+    const given = textOf(namespace)
+    if (namespace !== undefined && (given === undefined || !DNS_LABEL.test(given))) {
+      fail(namespace.at, `${path}metadata.namespace`, 'expected the name of a namespace, as text')
+    }
+  }
   for (const part of ['annotations', 'labels'] as const) {
-    const map = metadata === undefined ? undefined : field(metadata, part)
+    const map = field(metadata, part)
     if (map === undefined || (map.kind === 'scalar' && map.value === null)) continue
     if (map.kind !== 'map') return fail(map.at, `${path}metadata.${part}`, 'expected a map from text to text')
     const wrong = map.entries.find(({ value }) => value.kind !== 'scalar' || typeof value.value !== 'string')
@@ -61,27 +97,25 @@ function objects(source: SourceValue, file: string, path: string): KubeObject[] 
       )
     }
   }
-  return [checked(toPlain(source))]
 }
 
-function objectsOfJson(value: unknown, file: string): KubeObject[] {
-  const record = value as Record<string, unknown>
-  const fail = (message: string): never => {
-    throw new ProblemsError([{ file, line: 1, column: 1, path: '', message }])
+/** An address that is none would only be met when a packet is sent from it. */
+function checkAddresses(source: SourceValue, path: string, fail: Fail): void {
+  const status = field(source, 'status')
+  const check = (value: SourceValue | undefined, where: string): void => {
+    if (value === undefined || (value.kind === 'scalar' && value.value === null)) return
+    const text = textOf(value)
+    if (value.kind === 'scalar' && value.value === '') return
+    if (text === undefined || toIpAddress(text) === undefined) {
+      fail(value.at, `${path}status.${where}`, 'expected an IPv4 or IPv6 address')
+    }
   }
-  if (typeof record['kind'] !== 'string') return fail('expected a Kubernetes object with a kind')
-  if (Array.isArray(record['items'])) {
-    const inner = record['kind'].replace(/List$/, '')
-    return record['items'].flatMap((item: unknown) =>
-      objectsOfJson(inner === '' ? item : { kind: inner, apiVersion: 'v1', ...(item as object) }, file),
-    )
+  check(field(status, 'podIP'), 'podIP')
+  check(field(status, 'hostIP'), 'hostIP')
+  const ips = field(status, 'podIPs')
+  if (ips?.kind === 'list') {
+    for (const [index, entry] of ips.items.entries()) check(field(entry, 'ip'), `podIPs[${index}].ip`)
   }
-  const metadata = record['metadata'] as Record<string, unknown> | undefined
-  if (metadata?.['name'] === undefined && metadata?.['generateName'] !== undefined) return []
-  if (typeof metadata?.['name'] !== 'string') {
-    return fail(`expected metadata.name as text on a ${record['kind']}`)
-  }
-  return [checked(record)]
 }
 
 function parseJson(text: string): unknown {
@@ -93,31 +127,60 @@ function parseJson(text: string): unknown {
   }
 }
 
-const withKind = (item: SourceValue & { kind: 'map' }, kind: string): SourceValue => ({
-  ...item,
-  entries: [
-    ...item.entries,
-    { key: 'kind', keyAt: item.at, value: { kind: 'scalar', value: kind, at: item.at } },
-  ],
-})
+const TOP: Position = { line: 1, column: 1 }
 
-const NAMESPACED_BY_DEFAULT = new Set([
-  'Pod',
-  'ServiceAccount',
-  'Deployment',
-  'StatefulSet',
-  'DaemonSet',
-  'ReplicaSet',
-  'Job',
-  'CronJob',
-])
+/** A value that is known as plain data already, so that it need not be made from its source. */
+type Known = SourceValue & { readonly plain?: unknown }
+
+/** Only what is looked at is wrapped: a large cluster's JSON is not copied. */
+function sourceOf(plain: unknown): Known {
+  if (Array.isArray(plain)) {
+    return {
+      kind: 'list',
+      at: TOP,
+      plain,
+      get items() {
+        return plain.map(sourceOf)
+      },
+    }
+  }
+  if (typeof plain === 'object' && plain !== null) {
+    return {
+      kind: 'map',
+      at: TOP,
+      plain,
+      get entries() {
+        return Object.entries(plain).map(([key, value]) => ({ key, keyAt: TOP, value: sourceOf(value) }))
+      },
+    }
+  }
+  return { kind: 'scalar', value: plain as string | number | boolean | null, at: TOP, plain }
+}
+
+function withKind(item: Known, kind: string): Known {
+  if (item.kind !== 'map') return item
+  const { plain, entries, at } = item
+  const value: Known = { kind: 'scalar', value: kind, at }
+  return {
+    kind: 'map',
+    at,
+    entries: [...entries, { key: 'kind', keyAt: at, value }],
+    ...(plain === undefined ? {} : { plain: { kind, ...(plain as object) } }),
+  }
+}
+
+/** What the API server puts behind a generateName, here always the same. */
+const GENERATED = 'xxxxx'
 
 /** As `kubectl apply` without `-n`: what belongs in a namespace and names none is in `default`. */
 function checked(value: unknown): KubeObject {
   const object = value as KubeObject
   const metadata = { ...object.metadata }
-  if (metadata.namespace === undefined && NAMESPACED_BY_DEFAULT.has(object.kind)) {
+  if (metadata.namespace === undefined && NAMESPACED_KINDS.has(object.kind)) {
     Object.assign(metadata, { namespace: 'default' })
+  }
+  if (metadata.name === undefined) {
+    Object.assign(metadata, { name: `${String(metadata['generateName'])}${GENERATED}` })
   }
   for (const part of ['annotations', 'labels'] as const) {
     if (metadata[part] === null) delete (metadata as Record<string, unknown>)[part]

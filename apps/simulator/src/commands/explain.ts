@@ -1,4 +1,4 @@
-import type { PodIdentity } from '@kube2iam-ts/core'
+import { type PodIdentity, showable } from '@kube2iam-ts/core'
 import { renderExplanation } from '@kube2iam-ts/role-policy'
 import type { CheckSources } from '../check/inputs.ts'
 import { readCheckInputs } from '../check/inputs.ts'
@@ -12,16 +12,19 @@ import {
 import type { KubeObject } from '../cluster/objects.ts'
 import { nearest, ProblemsError } from '../scenario/problem.ts'
 import type { Terminal } from '../terminal.ts'
+import { sayLeftOut } from './check.ts'
 
 export interface ExplainCommand extends CheckSources {
   /** `namespace/name` of a pod or of a workload. */
   readonly pod: string
+  /** The role that the pod asks for by name. */
   readonly requested: string | undefined
 }
 
 /** `kube2iam-sim explain`: the decision about one pod with every rule that was looked at; status 1 where it gets none. */
 export async function explainCommand(command: ExplainCommand, terminal: Terminal): Promise<number> {
-  const { objects, policy, judge } = await readCheckInputs(command)
+  const { objects, policy, judge, leftOut } = await readCheckInputs(command)
+  sayLeftOut(leftOut, terminal)
   const pod = findPod(objects, command.pod)
   const explanation = policy.explain({
     pod,
@@ -51,7 +54,14 @@ export async function explainCommand(command: ExplainCommand, terminal: Terminal
     terminal.print(`  + trust policy: STS would issue ${judgement.arn}`)
     return 0
   }
-  terminal.print(`  x trust policy: STS would refuse (${judgement.code}): ${judgement.message}`)
+  const { code, message, notJudged } = judgement
+  terminal.print(
+    showable(
+      notJudged.length > 0
+        ? `  x trust policy: not judged, it hangs on what is not known here: ${notJudged.join('; ')}`
+        : `  x trust policy: STS would refuse (${code}): ${message}`,
+    ),
+  )
   return 1
 }
 

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs'
+import { assertWritable } from '../output/report-file.ts'
 import { scenarioSchema } from '../scenario/scenario.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -8,6 +9,7 @@ export function initCommand(file: string, terminal: Terminal): number {
     terminal.warn(`kube2iam-sim init: ${file} exists already; name another file`)
     return 2
   }
+  assertWritable(file, 'init')
   writeFileSync(file, FIRST_SCENARIO)
   terminal.print(`Wrote ${file}. Run it: kube2iam-sim run ${file}`)
   return 0
@@ -47,7 +49,8 @@ agent:
   settings:
     namespace-restrictions: true
 
-# What must hold throughout. That no pod gets another's identity or the node's role is always checked.
+# What must hold throughout. That no pod gets another's identity or the node's role is checked unless it is switched off
+# here (no-foreign-identity: false), and reports say so.
 invariants:
   min-life: 25m
 

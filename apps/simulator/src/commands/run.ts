@@ -1,7 +1,10 @@
-import { globSync, statSync, writeFileSync } from 'node:fs'
+import { globSync } from 'node:fs'
 import { renderGithub, renderJson, renderJunit, renderTap } from '../output/for-machines.ts'
 import { renderRun, renderTimeline } from '../output/for-people.ts'
+import { assertWritable, writeReport } from '../output/report-file.ts'
 import type { RunResult } from '../output/run-result.ts'
+import { filesBelow, holdsObjects, isFolder } from '../scenario/folder.ts'
+import type { Scenario } from '../scenario/load.ts'
 import { loadScenario } from '../scenario/load.ts'
 import type { Problem } from '../scenario/problem.ts'
 import { ProblemsError } from '../scenario/problem.ts'
@@ -21,19 +24,14 @@ export interface RunCommand {
   readonly output: string | undefined
 }
 
-/** `kube2iam-sim run`: 0 as expected, 1 not as expected, 2 a scenario is wrong. Every file is read before one runs. */
+/**
+ * `kube2iam-sim run`: 0 as expected, 1 not as expected, 2 a scenario is wrong, 130 interrupted. Every file is read before
+ * one runs.
+ */
 export async function runCommand(command: RunCommand, terminal: Terminal): Promise<number> {
-  const problems: Problem[] = []
-  const scenarios = scenarioFiles(command.files).flatMap((file) => {
-    try {
-      return [loadScenario(file)]
-    } catch (error) {
-      if (!(error instanceof ProblemsError)) throw error
-      problems.push(...error.problems)
-      return []
-    }
-  })
-  if (problems.length > 0) throw new ProblemsError(problems)
+  const { format, output, timeline } = command
+  assertWritable(output, '--output')
+  const scenarios = loadAll(scenarioFiles(command.files, terminal))
   const results: RunResult[] = []
   for (const scenario of scenarios) {
     if (terminal.interrupted.aborted) return 130
@@ -43,17 +41,29 @@ export async function runCommand(command: RunCommand, terminal: Terminal): Promi
     )
     if (result === undefined) return 130
     results.push(result)
-    if (command.format === 'table' || command.output !== undefined) {
-      if (command.timeline) terminal.print(renderTimeline(result))
+    if (format === 'table' || output !== undefined) {
+      if (timeline) terminal.print(renderTimeline(result))
       terminal.print(renderRun(result, { colour: terminal.colour }))
     }
   }
-  const report = render(command.format, results)
-  if (report !== undefined) {
-    if (command.output === undefined) terminal.print(report.trimEnd())
-    else writeFileSync(command.output, report)
-  }
+  if (output !== undefined) writeReport(output, render(format, results, timeline))
+  else if (format !== 'table') terminal.print(render(format, results, timeline).trimEnd())
   return results.every(({ ok }) => ok) ? 0 : 1
+}
+
+function loadAll(files: readonly string[]): readonly Scenario[] {
+  const problems: Problem[] = []
+  const scenarios = files.flatMap((file) => {
+    try {
+      return [loadScenario(file)]
+    } catch (error) {
+      if (!(error instanceof ProblemsError)) throw error
+      problems.push(...error.problems)
+      return []
+    }
+  })
+  if (problems.length > 0) throw new ProblemsError(problems)
+  return scenarios
 }
 
 /** `undefined` where it failed because somebody wanted no more of it. */
@@ -69,10 +79,15 @@ async function untilInterrupted<Value>(
   }
 }
 
-function render(format: Format, results: readonly RunResult[]): string | undefined {
+function render(format: Format, results: readonly RunResult[], timeline: boolean): string {
   switch (format) {
     case 'table':
-      return undefined
+      return results
+        .flatMap((result) => [
+          ...(timeline ? [renderTimeline(result)] : []),
+          renderRun(result, { colour: false }),
+        ])
+        .join('\n')
     case 'json':
       return renderJson(results)
     case 'junit':
@@ -86,17 +101,25 @@ function render(format: Format, results: readonly RunResult[]): string | undefin
   }
 }
 
-/** The files that arguments name: a folder stands for the scenarios in it, patterns for what they match. */
-function scenarioFiles(named: readonly string[]): readonly string[] {
-  return named.flatMap((name) => {
-    const isFolder = statSync(name, { throwIfNoEntry: false })?.isDirectory() === true
-    if (!isFolder && !/[*?{]/.test(name)) return [name]
-    const found = isFolder
-      ? globSync('**/*.{yaml,yml}', { cwd: name }).map((file) => `${name.replace(/\/$/, '')}/${file}`)
-      : globSync(name)
-    if (found.length === 0) {
+/**
+ * The files that arguments name: a folder stands for the scenarios in it, patterns for what they match. Manifests that lie
+ * in a folder beside scenarios, or match the same pattern, are left out and told.
+ */
+function scenarioFiles(named: readonly string[], terminal: Terminal): readonly string[] {
+  const manifests: string[] = []
+  const files = named.flatMap((name) => {
+    const folder = isFolder(name)
+    if (!folder && !/[*?{]/.test(name)) return [name]
+    const found = folder ? filesBelow(name, ['yaml', 'yml']) : globSync(name).toSorted()
+    const scenarios = found.filter((file) => !holdsObjects(file))
+    manifests.push(...found.filter((file) => !scenarios.includes(file)))
+    if (scenarios.length === 0) {
       throw new ProblemsError([{ file: name, line: 1, column: 1, path: '', message: 'no scenario is there' }])
     }
-    return found.toSorted()
+    return scenarios
   })
+  if (manifests.length > 0) {
+    terminal.warn(`kube2iam-sim: left out because they are Kubernetes objects: ${manifests.join(', ')}`)
+  }
+  return files
 }

@@ -142,6 +142,7 @@ export const DEMO_AWS: AwsWorld = {
   region: 'eu-west-1',
   base: parseBaseArn(`arn:aws:iam::${ACCOUNT}:role/`),
   nodeRole,
+  organizationId: undefined,
   roles: [
     ...[
       'shop-web',

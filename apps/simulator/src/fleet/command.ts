@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { assertWritable, writeReport } from '../output/report-file.ts'
 import type { TableOptions } from '../output/table.ts'
 import { renderTable } from '../output/table.ts'
 import type { Terminal } from '../terminal.ts'
@@ -38,6 +38,7 @@ export async function fleetCommand(command: FleetCommand, terminal: Terminal): P
     const problem = checkFleet(variant.options)
     if (problem !== undefined) return wrong(problem, terminal)
   }
+  for (const kind of ['csv', 'json', 'html'] as const) assertWritable(command[kind], `--${kind}`)
   const results: NamedResult[] = []
   for (const { name, options: varied } of variants) {
     const result = await simulateInTurns(varied, terminal.interrupted)
@@ -60,7 +61,7 @@ export async function fleetCommand(command: FleetCommand, terminal: Terminal): P
     [command.html, fleetHtml],
   ] as const) {
     if (file !== undefined) {
-      writeFileSync(file, text(results))
+      writeReport(file, text(results))
       terminal.warn(`wrote ${file}`)
     }
   }

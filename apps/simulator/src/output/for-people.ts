@@ -1,3 +1,4 @@
+import { showable } from '@kube2iam-ts/core'
 import { formatDuration } from '../scenario/shape.ts'
 import type { RunResult, TimelineEntry } from './run-result.ts'
 import { instant, judged } from './run-result.ts'
@@ -6,7 +7,7 @@ import { bad, dim, good, paint, renderTable } from './table.ts'
 
 /** A scenario's result as a table; failures below it, with their places. */
 export function renderRun(result: RunResult, options: TableOptions): string {
-  const { file, name, violations, simulatedMs, requests, stsCalls } = result
+  const { file, name, violations, notChecked, warnings, simulatedMs, requests, stsCalls } = result
   const rows = judged(result).map((step) => [
     dim(instant(step.atMs)),
     step.name,
@@ -23,14 +24,16 @@ export function renderRun(result: RunResult, options: TableOptions): string {
     ),
   ]
   return [
-    paint({ text: `${name}  (${file})`, style: 'bold' }, options.colour),
+    paint({ text: showable(`${name}  (${file})`), style: 'bold' }, options.colour),
     ...(rows.length === 0
       ? ['No step expects anything.']
       : [renderTable({ head: ['at', 'step', 'expected', 'got', ''], rows }, options)]),
-    ...failures.map((failure) => paint(bad(failure), options.colour)),
+    ...failures.map((failure) => paint(bad(showable(failure)), options.colour)),
+    ...notChecked.map((invariant) => paint(bad(`not checked: ${invariant}`), options.colour)),
+    ...warnings.map((warning) => paint(bad(showable(`warning: ${warning}`)), options.colour)),
     paint(
       {
-        text: `${result.ok ? 'as expected' : `${failures.length} not as expected`} · ${formatDuration(simulatedMs)} simulated · ${requests} requests · ${stsCalls} STS calls`,
+        text: `${result.ok ? (rows.length === 0 && warnings.length > 0 ? 'nothing failed' : 'as expected') : `${failures.length} not as expected`} · ${formatDuration(simulatedMs)} simulated · ${requests} requests · ${stsCalls} STS calls`,
         style: result.ok ? 'good' : 'bad',
       },
       options.colour,
@@ -43,8 +46,10 @@ export function renderRun(result: RunResult, options: TableOptions): string {
 export function renderTimeline({ name, seed, timeline }: RunResult): string {
   const width = Math.max(8, ...timeline.map(({ atMs }) => instant(atMs).length))
   return [
-    `# ${name} (seed ${seed})`,
-    ...timeline.map(({ atMs, lane, text }) => `${instant(atMs).padStart(width)}  ${LANES[lane]}  ${text}`),
+    showable(`# ${name} (seed ${seed})`),
+    ...timeline.map(
+      ({ atMs, lane, text }) => `${instant(atMs).padStart(width)}  ${LANES[lane]}  ${showable(text)}`,
+    ),
     '',
   ].join('\n')
 }

@@ -37,6 +37,10 @@ export interface RunResult {
   readonly ok: boolean
   readonly steps: readonly StepResult[]
   readonly violations: readonly Violation[]
+  /** Invariants that hold for every scenario and were switched off in this one. */
+  readonly notChecked: readonly string[]
+  /** What a reader has to know to trust the result. */
+  readonly warnings: readonly string[]
   readonly timeline: readonly TimelineEntry[]
   readonly simulatedMs: number
   readonly stsCalls: number

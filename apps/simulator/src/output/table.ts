@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { showable } from '@kube2iam-ts/core'
 
 export type CellStyle = 'plain' | 'good' | 'bad' | 'dim' | 'bold'
 
@@ -17,7 +18,7 @@ export interface TableOptions {
   readonly colour: boolean
 }
 
-/** Columns as wide as their widest cell, two spaces between, no lines: fit for terminals, logs and pull requests. */
+/** What cells hold is made harmless. Columns as wide as their widest cell, two spaces between, no lines: fit for terminals, logs and pull requests. */
 export function renderTable({ head, rows }: TextTable, { colour }: TableOptions): string {
   const cells = rows.map((row) => row.map(toCell))
   const widths = head.map((title, column) =>
@@ -40,7 +41,7 @@ export const dim = (text: string): Cell => ({ text, style: 'dim' })
 export const bold = (text: string): Cell => ({ text, style: 'bold' })
 
 const toCell = (cell: Cell | string): Cell =>
-  typeof cell === 'string' ? { text: cell, style: 'plain' } : cell
+  typeof cell === 'string' ? { text: showable(cell), style: 'plain' } : { ...cell, text: showable(cell.text) }
 
 const STYLES = { good: 'green', bad: 'red', dim: 'dim', bold: 'bold' } as const
 

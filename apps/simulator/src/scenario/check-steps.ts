@@ -1,8 +1,9 @@
 import type { BaseArn } from '@kube2iam-ts/core'
 import { isCoded, resolveRole } from '@kube2iam-ts/core'
+import { manifestObjects } from '../cluster/manifest-file.ts'
 import type { KubeObject } from '../cluster/objects.ts'
-import { dig, keyOf } from '../cluster/objects.ts'
-import { nearest } from './problem.ts'
+import { keyOf } from '../cluster/objects.ts'
+import { nearest, ProblemsError } from './problem.ts'
 import type { Step } from './scenario.ts'
 import type { Located } from './shape.ts'
 import { formatDuration } from './shape.ts'
@@ -59,8 +60,6 @@ export function checkSteps({ steps, objects, base, longestMs }: StepsInContext, 
         break
       case 'apply':
         for (const key of step.value.pods?.keys() ?? []) {
-          if (!key.includes('/'))
-            complain(step.at, `${path}.apply.pods.${key}`, 'expected namespace/name as the key')
           pods.add(key)
         }
         addManifest(step, path, pods, complain)
@@ -129,14 +128,14 @@ function addManifest(
 ): void {
   const manifest = step.value.manifest?.plain
   if (manifest === undefined) return
-  const kind = dig(manifest, 'kind')
-  const name = dig(manifest, 'metadata', 'name')
-  if (typeof kind !== 'string' || typeof name !== 'string') {
-    complain(step.at, `${path}.apply.manifest`, 'expected a Kubernetes object with kind and metadata.name')
-    return
+  try {
+    for (const object of manifestObjects(manifest, '')) if (object.kind === 'Pod') pods.add(keyOf(object))
+  } catch (error) {
+    if (!(error instanceof ProblemsError)) throw error
+    for (const { path: inner, message } of error.problems) {
+      complain(step.at, `${path}.apply.manifest${inner === '' ? '' : `.${inner}`}`, message)
+    }
   }
-  const namespace = dig(manifest, 'metadata', 'namespace')
-  if (kind === 'Pod') pods.add(`${typeof namespace === 'string' ? namespace : 'default'}/${name}`)
 }
 
 const podList = (pods: ReadonlySet<string>): string => {

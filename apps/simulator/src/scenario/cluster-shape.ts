@@ -1,9 +1,11 @@
+import { toIpAddress } from '@kube2iam-ts/core'
+import { DNS_LABEL, DNS_SUBDOMAIN } from '../cluster/kinds.ts'
 import { object, optional } from './object-shape.ts'
 import type { Shape } from './shape.ts'
 import { anything, flag, list, located, looseText, oneOf, record, scalar, text } from './shape.ts'
 
-const NAME = /^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
-const POD_KEY = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
+const NAME = DNS_SUBDOMAIN
+export const POD_KEY = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$/
 
 /** `namespace/name`. */
 export const podKey: Shape<string> = text('namespace/name of a pod', POD_KEY)
@@ -11,8 +13,7 @@ export const podKey: Shape<string> = text('namespace/name of a pod', POD_KEY)
 export const ipText: Shape<string> = scalar({
   expected: 'an IPv4 or IPv6 address',
   schema: { type: 'string' },
-  parse: (value) =>
-    typeof value === 'string' && /^[0-9a-fA-F:.]+$/.test(value) && /[.:]/.test(value) ? { value } : undefined,
+  parse: (value) => (typeof value === 'string' && toIpAddress(value) !== undefined ? { value } : undefined),
 })
 
 const annotations = record(looseText, { keyExpected: 'an annotation' })
@@ -50,7 +51,7 @@ export const namespaceShape = object(
 
 export const clusterShape = object({
   namespaces: optional(
-    record(namespaceShape, { key: NAME, keyExpected: 'the name of a namespace' }),
+    record(namespaceShape, { key: DNS_LABEL, keyExpected: 'the name of a namespace' }),
     'Namespaces with something to say; those that pods name exist by themselves.',
   ),
   serviceAccounts: optional(
@@ -72,7 +73,10 @@ export const clusterShape = object({
 
 const roleShape = object(
   {
-    trust: optional(anything, 'The trust policy as IAM JSON. Left out: the node role may assume it.'),
+    trust: optional(
+      located(anything),
+      'The trust policy as IAM JSON. Left out: the node role may assume it.',
+    ),
     externalId: optional(looseText, 'Short for a trust policy that demands this sts:ExternalId.'),
     trusts: optional(
       list(looseText, { lone: true }),
@@ -99,7 +103,11 @@ export const awsShape = object({
     text('an account ID of twelve digits, in quotes', /^\d{12}$/),
     "'123456789012' unless told.",
   ),
-  nodeRole: optional(looseText, 'The role of the instance; kube-node unless told.'),
+  nodeRole: optional(located(looseText), 'The role of the instance; kube-node unless told.'),
+  orgId: optional(
+    text('the ID of an organization, such as o-a1b2c3d4e5', /^o-[a-z0-9]{10,32}$/),
+    'The organization that the accounts are in, for trust policies that ask for aws:PrincipalOrgID.',
+  ),
   roles: optional(
     record(roleShape, { keyExpected: 'a role name, path/name or ARN' }),
     'Roles that exist, by name (in `account`) or ARN.',
@@ -115,12 +123,15 @@ export const agentShape = object({
     record(looseText, { keyExpected: 'a flag of the agent without its dashes' }),
     'The agent’s flags by name: { default-role: app, namespace-restrictions: true }.',
   ),
-  args: optional(list(looseText), 'The agent’s arguments as a DaemonSet has them; a bare --flag is true.'),
+  args: optional(
+    list(located(looseText)),
+    'The agent’s arguments as a DaemonSet has them; a bare --flag is true.',
+  ),
   daemonset: optional(
     located(text('the path of a YAML file')),
     'A manifest with the DaemonSet whose container args are taken.',
   ),
-  rules: optional(anything, 'Policy rules, as under `rules` of the agent’s --config file.'),
+  rules: optional(located(anything), 'Policy rules, as under `rules` of the agent’s --config file.'),
   env: optional(
     record(looseText, { keyExpected: 'a variable' }),
     'KUBE2IAM_* and AWS_* variables of the agent.',

@@ -100,6 +100,53 @@ test.each([
     'version: 2\nname: x',
     "s.yaml:1:10: version: expected the format's version, 1, found 2",
   ],
+  [
+    'an address that is none',
+    `${head}cluster: {pods: {a/web: {ip: 10.0.0.777}}}`,
+    's.yaml:3:30: cluster.pods.a/web.ip: expected an IPv4 or IPv6 address, found "10.0.0.777"',
+  ],
+  [
+    'a source address that is none',
+    `${head}cluster: {pods: {a/web: {ip: 10.0.0.7}}}\nsteps:\n  - request: {pod: a/web, from: nowhere}`,
+    's.yaml:5:33: steps[0].request.from: expected an IPv4 or IPv6 address, found "nowhere"',
+  ],
+  [
+    'a pod that Kubernetes would not take',
+    `${head}cluster: {pods: {shöp/wéb: {ip: 10.0.0.7}}}`,
+    's.yaml:3:18: cluster.pods.shöp/wéb: expected namespace/name as the key, found "shöp/wéb"',
+  ],
+  [
+    'the same at a step',
+    `${head}steps:\n  - apply: {pods: {shöp/wéb: {ip: 10.0.0.7}}}`,
+    's.yaml:4:20: steps[0].apply.pods.shöp/wéb: expected namespace/name as the key, found "shöp/wéb"',
+  ],
+  [
+    'an applied manifest with a wrong address',
+    `${head}steps:\n  - apply: {manifest: {kind: Pod, metadata: {name: a}, status: {podIP: hello}}}`,
+    's.yaml:4:5: steps[0].apply.manifest.status.podIP: expected an IPv4 or IPv6 address',
+  ],
+  [
+    'a trust policy that is none',
+    `${head}aws: {roles: {app: {trust: {Statement: 5}}}}`,
+    's.yaml:3:28: aws.roles.app.trust.Statement: expected a statement or a list of statements',
+  ],
+  [
+    'an agent’s setting',
+    `${head}agent:\n  settings:\n    namespace-restrictions: true\n    app-port: 70000`,
+    's.yaml:6:5: agent.settings.app-port: --app-port "70000" is not a port',
+  ],
+  [
+    'an agent’s argument',
+    `${head}agent:\n  args:\n    - --namespace-restrictions\n    - --app-port=70000`,
+    's.yaml:6:7: agent.args[1]: --app-port "70000" is not a port',
+  ],
+  [
+    'an agent’s variable',
+    `${head}agent:\n  env:\n    KUBE2IAM_APP_PORT: 70000`,
+    's.yaml:5:5: agent.env.KUBE2IAM_APP_PORT: --app-port "70000" is not a port',
+  ],
+  ['an agent’s rules', `${head}agent:\n  rules: 7`, 's.yaml:4:10: agent.rules: '],
+  ['an organization', `${head}aws: {orgId: 7}`, 's.yaml:3:14: aws.orgId: expected the ID of an organization'],
   ['a missing key', 'version: 1', 's.yaml:1:1: name is missing: expected text'],
   ['no YAML', `${head}steps: [`, 's.yaml:3:9: not valid YAML: '],
   ['a key twice', `${head}name: y`, 's.yaml:3:1: not valid YAML: Map keys must be unique'],
@@ -170,6 +217,25 @@ test('manifests and IAM documents are read from the files that patterns name', (
   expect(files).toHaveLength(3)
 })
 
+test.each([
+  ['{kind: Pod, metadata: {name: a}, status: {podIP: hello}}', 'bad.yaml:1:50: status.podIP'],
+  [
+    '{kind: Pod, metadata: {name: a}, status: {podIPs: [{ip: 10.0.0.1}, {ip: 1}]}}',
+    'bad.yaml:1:73: status.podIPs[1].ip',
+  ],
+  ['{"kind": "Pod", "metadata": {"name": "a"}, "status": {"podIP": "x"}}', 'bad.yaml:1:1: status.podIP'],
+  ['{kind: Pod, metadata: {name: wéb}}', 'bad.yaml:1:30: metadata.name'],
+  [
+    '{kind: List, items: [{kind: Pod, metadata: {name: a, namespace: A}}]}',
+    'bad.yaml:1:65: items[0].metadata.namespace',
+  ],
+])('the manifest %s is refused at its place', (text, place) => {
+  writeFileSync(join(folder, 'bad.yaml'), text)
+  const [problem = '', ...others] = problemsOf(`${head}cluster: {manifests: bad.yaml}`)
+  expect(problem).toContain(`${place}: expected`)
+  expect(others).toEqual([])
+})
+
 test('a manifest with an annotation that is no text is refused at its place', () => {
   writeFileSync(
     join(folder, 'bad.yaml'),
@@ -197,11 +263,11 @@ test('the agent’s arguments come from a DaemonSet as the kubelet would pass th
                   '--bind-address=$(HOST_IPS)',
                   '--node=$(NODE_NAME)',
                   '--verbose',
-                  '$$(LITERAL)',
                 ],
                 env: [
                   { name: 'HOST_IP', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
                   { name: 'HOST_IPS', valueFrom: { fieldRef: { fieldPath: 'status.hostIPs' } } },
+                  { name: 'LITERAL', value: '$$(HOST_IP)' },
                   { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
                 ],
               },
@@ -211,12 +277,13 @@ test('the agent’s arguments come from a DaemonSet as the kubelet would pass th
       },
     }),
   )
-  expect(parseScenario(`${head}agent: {daemonset: ds.yaml}`, join(folder, 's.yaml')).agent.args).toEqual([
+  const { args, env } = parseScenario(`${head}agent: {daemonset: ds.yaml}`, join(folder, 's.yaml')).agent
+  expect(env['LITERAL']).toBe('$(HOST_IP)')
+  expect(args).toEqual([
     '--host-ip=10.0.0.1',
     '--bind-address=10.0.0.1,fd00::1',
     '--node=node-1',
     '--verbose',
-    '$(LITERAL)',
   ])
 })
 

@@ -2,12 +2,16 @@ import { globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { BaseArn, RoleArn } from '@kube2iam-ts/core'
 import { parseBaseArn } from '@kube2iam-ts/core'
+import { parseTrustPolicy } from '@kube2iam-ts/credential-broker/testing'
 import { daemonSetArgs, FIRST_NODE } from '../aws/daemonset-args.ts'
 import type { RoleDefinition } from '../aws/roles.ts'
 import { parseIamDocument, roleOrFail, trustPolicyOf } from '../aws/roles.ts'
 import { parseManifests } from '../cluster/manifest-file.ts'
 import type { KubeObject } from '../cluster/objects.ts'
 import { keyOf, namespaceObject, podObject, serviceAccountObject } from '../cluster/objects.ts'
+import { readAgentPlan } from '../simulation/agent-settings.ts'
+import type { AgentPlan, Place } from './agent-plan.ts'
+import { flagOf } from './agent-plan.ts'
 import { checkSteps } from './check-steps.ts'
 import type { Problem } from './problem.ts'
 import { ProblemsError } from './problem.ts'
@@ -39,13 +43,8 @@ export interface AwsWorld {
   readonly base: BaseArn
   readonly nodeRole: RoleArn
   readonly roles: readonly RoleDefinition[]
-}
-
-export interface AgentPlan {
-  readonly args: readonly string[]
-  /** Policy rules, not read yet. */
-  readonly rules: unknown
-  readonly env: Readonly<Record<string, string>>
+  /** The organization of the accounts; `undefined`: not told. */
+  readonly organizationId: string | undefined
 }
 
 const SCENARIO_LIMITS = { maxBytes: 1024 * 1024 }
@@ -86,6 +85,11 @@ export function parseScenario(text: string, file: string): Scenario {
   const aws = awsWorld(read.aws ?? {}, context)
   const objects = clusterObjects(read.cluster ?? {}, context)
   const agent = agentPlan(read.agent ?? {}, context)
+  // Read here already, so that nothing runs before every file is right.
+  if (problems.length === 0) {
+    const top = { line: 1, column: 1 }
+    collect(context, top, 'agent', () => readAgentPlan(agent, file, nodeArgs('node-1', '10.0.0.1')))
+  }
   const steps = read.steps ?? []
   checkSteps({ steps, objects, base: aws.base, longestMs: LONGEST_RUN_MS }, (at, path, message) =>
     problems.push({ file, line: at.line, column: at.column, path, message }),
@@ -106,6 +110,14 @@ export function parseScenario(text: string, file: string): Scenario {
   }
 }
 
+/** What every simulated agent is told before anything else. */
+export const nodeArgs = (name: string, address: string): readonly string[] => [
+  `--node=${name}`,
+  `--host-ip=${address}`,
+  '--iptables=true',
+  '--interception-probe=false',
+]
+
 interface Context {
   readonly file: string
   readonly problems: Problem[]
@@ -121,7 +133,8 @@ function awsWorld(part: AwsPart, context: Context): AwsWorld {
     roleOrFail(text, base, (message) => {
       throw new ProblemsError([{ file: context.file, ...at, path, message }])
     })
-  const nodeRole = named(part.nodeRole ?? 'kube-node', { line: 1, column: 1 }, 'aws.nodeRole')
+  const { value: nodeName, at: nodeAt } = part.nodeRole ?? { value: 'kube-node', at: { line: 1, column: 1 } }
+  const nodeRole = named(nodeName, nodeAt, 'aws.nodeRole')
   const roles = new Map<string, RoleDefinition>()
   for (const { path, text, file, at } of readNamed(part.iam ?? [], context)) {
     const known = collect(context, at, path, () => parseIamDocument(text, file)) ?? []
@@ -129,13 +142,22 @@ function awsWorld(part: AwsPart, context: Context): AwsWorld {
   }
   for (const [name, { value, at, path }] of part.roles ?? []) {
     const arn = named(name, at, path)
+    const trust = parseTrustPolicy(
+      value.trust === undefined ? trustPolicyOf(value, nodeRole) : value.trust.value.plain,
+    )
+    if (trust.kind === 'invalid') {
+      const inner = trust.path === '' ? '' : `.${trust.path}`
+      const where = { ...(value.trust?.at ?? at), path: `${path}.trust${inner}` }
+      context.problems.push({ file: context.file, ...where, message: trust.message })
+      continue
+    }
     roles.set(arn.text, {
       arn,
-      trustPolicy: trustPolicyOf(value, nodeRole),
+      trustPolicy: trust.policy,
       maxSessionDurationSeconds: value.maxSessionDuration,
     })
   }
-  return { region, base, nodeRole, roles: [...roles.values()] }
+  return { region, base, nodeRole, roles: [...roles.values()], organizationId: part.orgId }
 }
 
 function clusterObjects(part: ClusterPart, context: Context): readonly KubeObject[] {
@@ -173,6 +195,7 @@ export function withNamespaces(objects: readonly KubeObject[]): readonly KubeObj
 function agentPlan(part: AgentPart, context: Context): AgentPlan {
   const args: string[] = []
   const env: Record<string, string> = {}
+  const places = new Map<string, Place>()
   if (part.daemonset !== undefined) {
     for (const { path, text, file, at } of readNamed([part.daemonset], context)) {
       const objects = collect(context, at, path, () => parseManifests(text, file)) ?? []
@@ -186,14 +209,26 @@ function agentPlan(part: AgentPart, context: Context): AgentPlan {
         })
       } else {
         args.push(...found.args)
+        for (const arg of found.args) places.set(flagOf(arg), { at, path })
         Object.assign(env, found.env)
       }
     }
   }
-  args.push(...(part.args ?? []))
-  for (const [name, { value }] of part.settings ?? []) args.push(`--${name.replace(/^--/, '')}=${value}`)
-  for (const [name, { value }] of part.env ?? []) env[name] = value
-  return { args, env, rules: part.rules?.plain ?? [] }
+  for (const { value, at, path } of part.args ?? []) {
+    args.push(value)
+    places.set(flagOf(value), { at, path })
+  }
+  for (const [name, { value, at, path }] of part.settings ?? []) {
+    const flag = `--${name.replace(/^--/, '')}`
+    args.push(`${flag}=${value}`)
+    places.set(flag, { at, path })
+  }
+  for (const [name, { value, at, path }] of part.env ?? []) {
+    env[name] = value
+    places.set(name, { at, path })
+  }
+  if (part.rules !== undefined) places.set('rules', part.rules)
+  return { args, env, rules: part.rules?.value.plain ?? [], places }
 }
 
 interface NamedText {

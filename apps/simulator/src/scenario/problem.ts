@@ -1,3 +1,5 @@
+import { showable } from '@kube2iam-ts/core'
+
 /** Something wrong in a file that a person wrote. */
 export interface Problem {
   readonly file: string
@@ -13,7 +15,7 @@ export interface Problem {
 
 /** `file:line:column: path: message`, which editors and terminals make clickable. */
 export function formatProblem({ file, line, column, path, message }: Problem): string {
-  return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`
+  return showable(`${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`)
 }
 
 /** A file cannot be used; the command ends with exit status 2. */

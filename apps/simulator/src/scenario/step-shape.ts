@@ -1,4 +1,5 @@
-import { namespaceShape, podKey, podShape } from './cluster-shape.ts'
+import { DNS_LABEL } from '../cluster/kinds.ts'
+import { ipText, namespaceShape, POD_KEY, podKey, podShape } from './cluster-shape.ts'
 import { object, optional, required, variant } from './object-shape.ts'
 import type { Shape } from './shape.ts'
 import {
@@ -81,7 +82,7 @@ const requestShape = object(
     imds: optional(oneOf('v2', 'v1'), 'v2 (with a token) unless told.'),
     method: optional(oneOf('GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS'), 'GET unless told.'),
     headers: optional(record(looseText), 'Further request headers.'),
-    from: optional(text('an address'), 'Another source address than the pod’s own.'),
+    from: optional(ipText, 'Another source address than the pod’s own.'),
     concurrent: optional(
       whole(1, 1000),
       'How many requests are sent at once; each must get what is expected.',
@@ -129,9 +130,12 @@ const faultShape = object(
 
 const applyShape = object(
   {
-    pods: optional(record(podShape, { keyExpected: 'namespace/name' }), 'Pods created or changed.'),
+    pods: optional(
+      record(podShape, { key: POD_KEY, keyExpected: 'namespace/name' }),
+      'Pods created or changed.',
+    ),
     namespaces: optional(
-      record(namespaceShape, { keyExpected: 'a namespace' }),
+      record(namespaceShape, { key: DNS_LABEL, keyExpected: 'the name of a namespace' }),
       'Namespaces created or changed.',
     ),
     manifest: optional(anything, 'A Kubernetes object.'),
@@ -240,9 +244,12 @@ function signedDuration(): Shape<number> {
 export const invariantsShape = object({
   'no-foreign-identity': optional(
     flag,
-    'No pod ever holds credentials of a role that is not its own. On unless set to false.',
+    'No pod ever holds credentials of a role that is not its own. On unless set to false; reports then say “not checked”.',
   ),
-  'no-node-role': optional(flag, 'No pod ever sees the node’s credentials. On unless set to false.'),
+  'no-node-role': optional(
+    flag,
+    'No pod ever sees the node’s credentials. On unless set to false; reports then say “not checked”.',
+  ),
   'min-life': optional(duration(), 'Every document that is served lives at least this long.'),
   'max-sts-calls': optional(whole(0, 10_000_000), 'AssumeRole calls in the whole run.'),
   'max-sts-rate': optional(number(0, 100_000), 'AssumeRole calls in any one second.'),

@@ -5,6 +5,7 @@ import { gotText } from './judge-answer.ts'
 import { askAs } from './pod-client.ts'
 import { podToken } from './pod-token.ts'
 import type { Simulation } from './simulation.ts'
+import { StepProblem } from './step-problem.ts'
 
 /** The pods' side: sends their requests and remembers what each got. */
 export interface Asking {
@@ -27,7 +28,7 @@ export function createAsking(simulation: Simulation): Asking {
     const pod = simulation.pod(key)
     const source = request.from ?? digText(pod, 'status', 'podIP')
     if (pod === undefined || source === undefined) {
-      throw new Error(`${key} has no address to ask from; give it an ip, or say from`)
+      throw new StepProblem(`${key} has no address to ask from; give it an ip, or say from`)
     }
     const uid = pod.metadata.uid ?? ''
     const hostNetwork = (pod['spec'] as { hostNetwork?: boolean } | undefined)?.hostNetwork === true
@@ -71,7 +72,7 @@ export function createAsking(simulation: Simulation): Asking {
     },
     answerOf(pod) {
       const answers = background.get(pod)
-      if (answers === undefined) throw new Error(`${pod} has no request under way`)
+      if (answers === undefined) throw new StepProblem(`${pod} has no request under way`)
       background.delete(pod)
       return simulation.pump(answers, `the request of ${pod}`)
     },

@@ -74,8 +74,31 @@ test('an agent that does not redirect shows pods the node’s role, and that is 
 
 test('settings that the agent refuses are refused with the agent’s own words', async () => {
   await expect(run(`${world}agent: {settings: {app-port: 70000}}\nsteps: []`)).rejects.toThrow(
-    'x.yaml:1:1: agent: --app-port "70000" is not a port',
+    'x.yaml:5:20: agent.settings.app-port: --app-port "70000" is not a port',
   )
+})
+
+test('a step that asks for what cannot be is a problem of the scenario, at the step', async () => {
+  await expect(
+    run('cluster: {pods: {a/web: {role: app}}}\nsteps:\n  - request: {pod: a/web}'),
+  ).rejects.toThrow(
+    'x.yaml:5:5: steps[0].request: a/web has no address to ask from; give it an ip, or say from',
+  )
+})
+
+test('what was switched off, not expected or not judged is said with the result', async () => {
+  const policy = (key: string) =>
+    `{Statement: [{Effect: Allow, Principal: '*', Action: '*', Condition: {StringEquals: {${key}: x}}}]}`
+  const { ok, notChecked, warnings } = await run(
+    `cluster: {pods: {a/web: {ip: 10.0.0.7, role: app}}}\naws: {roles: {app: {trust: ${policy('aws:SourceVpc')}}}}\ninvariants: {no-node-role: false}\nsteps:\n  - request: {pod: a/web}`,
+  )
+  expect({ ok, notChecked }).toEqual({ ok: true, notChecked: ['no-node-role'] })
+  expect(warnings).toEqual([
+    'nothing was expected: no step says expect or check, and no invariant is demanded',
+    'STS refused arn:aws:iam::123456789012:role/app because its trust policy hangs on what is not known here: Statement[0]: condition key aws:SourceVpc',
+  ])
+  const demanded = await run(`${world}invariants: {min-life: 1m}\nsteps:\n  - request: {pod: a/web}`)
+  expect(demanded.warnings).toEqual([])
 })
 
 test('the published schema is the one that scenarios are read by', () => {

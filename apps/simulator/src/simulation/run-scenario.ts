@@ -1,7 +1,10 @@
+import { isCoded } from '@kube2iam-ts/core'
+import { manifestObjects } from '../cluster/manifest-file.ts'
 import type { KubeObject } from '../cluster/objects.ts'
 import { keyOf, namespaceObject, podObject } from '../cluster/objects.ts'
 import type { RunResult, StepResult } from '../output/run-result.ts'
 import type { Scenario } from '../scenario/load.ts'
+import { ProblemsError } from '../scenario/problem.ts'
 import type { Step } from '../scenario/scenario.ts'
 import { formatDuration } from '../scenario/shape.ts'
 import { shortNamespace, shortPod } from '../scenario/short-forms.ts'
@@ -11,6 +14,7 @@ import { checkText, judgeCheck } from './judge-check.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 import type { Simulation } from './simulation.ts'
 import { createSimulation } from './simulation.ts'
+import { StepProblem } from './step-problem.ts'
 
 /** An agent that is not ready after this long is not waited for: the scenario may be about just that. */
 const READY_WITHIN_MS = 10_000
@@ -29,7 +33,7 @@ export async function runScenario(scenario: Scenario, signal?: AbortSignal): Pro
       const { name = stepText(step), expect } = step.shared
       const atMs = simulation.atMs()
       simulation.tell('step', name)
-      const { got, failures, expected } = await play({ scenario, simulation, asking, step })
+      const { got, failures, expected } = await playAt(index, { scenario, simulation, asking, step })
       if (failures.length > 0) for (const failure of failures) simulation.tell('violation', failure)
       steps.push({
         index,
@@ -43,6 +47,7 @@ export async function runScenario(scenario: Scenario, signal?: AbortSignal): Pro
       })
     }
     const { violations, timeline, sts } = simulation
+    const nothing = isAnythingExpected(scenario, steps) ? [] : [NOTHING_EXPECTED]
     return {
       file: scenario.file,
       name: scenario.name,
@@ -51,6 +56,10 @@ export async function runScenario(scenario: Scenario, signal?: AbortSignal): Pro
       ok: violations.length === 0 && steps.every(({ failures }) => failures.length === 0),
       steps,
       violations,
+      notChecked: (['no-foreign-identity', 'no-node-role'] as const).filter(
+        (name) => scenario.invariants[name] === false,
+      ),
+      warnings: [...nothing, ...simulation.warnings],
       timeline,
       simulatedMs: Math.round(simulation.atMs()),
       stsCalls: sts.calls.length,
@@ -58,6 +67,24 @@ export async function runScenario(scenario: Scenario, signal?: AbortSignal): Pro
     }
   } finally {
     await simulation.close()
+  }
+}
+
+const NOTHING_EXPECTED = 'nothing was expected: no step says expect or check, and no invariant is demanded'
+
+/** Whether the run could have failed otherwise than by the invariants that hold for every scenario. */
+const isAnythingExpected = ({ invariants }: Scenario, steps: readonly StepResult[]): boolean =>
+  steps.some(({ expected }) => expected !== '') || Object.values(invariants).some((value) => value !== false)
+
+/** What a step asks in vain is a problem of the scenario, at that step. */
+async function playAt(index: number, scene: Scene): Promise<Played> {
+  try {
+    return await play(scene)
+  } catch (error) {
+    const { step, scenario } = scene
+    if (!(error instanceof StepProblem) && !(step.kind === 'apply' && isCoded(error))) throw error
+    const path = `steps[${index}].${step.kind}`
+    throw new ProblemsError([{ file: scenario.file, ...step.at, path, message: error.message }])
   }
 }
 
@@ -227,7 +254,7 @@ function appliedObjects(
     ...[...(pods ?? [])].map(([key, { value }]) =>
       podObject(key, withNode(simulation, key, shortPod(value))),
     ),
-    ...(manifest === undefined ? [] : [manifest.plain as KubeObject]),
+    ...(manifest === undefined ? [] : manifestObjects(manifest.plain, '')),
   ]
 }
 

@@ -50,6 +50,8 @@ export interface SimulatedStsOptions {
   readonly trueNow: () => number
   readonly random: Random
   readonly onCall?: (call: SimulatedCall) => void
+  /** A refusal that STS itself may not have given: nobody can know here what the trust policy asks. */
+  readonly onNotJudged?: (grant: Grant, why: readonly string[]) => void
   /** The region of agents that name none. */
   readonly region: string
 }
@@ -58,7 +60,7 @@ const LATENCY_MS = 40
 const LATENCY_SPREAD_MS = 40
 
 export function createSimulatedSts(options: SimulatedStsOptions): SimulatedSts {
-  const { judge, clock, trueNow, random, region, onCall = () => {} } = options
+  const { judge, clock, trueNow, random, region, onCall = () => {}, onNotJudged = () => {} } = options
   const calls: SimulatedCall[] = []
   const sessions = new Map<string, SimulatedSession>()
   const faults = new Set<StsFault>()
@@ -101,6 +103,7 @@ export function createSimulatedSts(options: SimulatedStsOptions): SimulatedSts {
     if (fault !== undefined && fault.kind !== 'slow') throw sdkErrorOf(fault.kind)
     const judgement = judge().judge(grant)
     if (judgement.kind === 'refused') {
+      if (judgement.notJudged.length > 0) onNotJudged(grant, judgement.notJudged)
       throw sdkError(judgement.code, judgement.message, judgement.status)
     }
     return issue(grant, judgement.arn, judgement.packedPolicySize)

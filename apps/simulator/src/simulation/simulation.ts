@@ -19,6 +19,7 @@ import {
 } from '../cluster/objects.ts'
 import type { TimelineEntry, Violation } from '../output/run-result.ts'
 import type { Scenario } from '../scenario/load.ts'
+import { nodeArgs } from '../scenario/load.ts'
 import { inOrder } from '../world/embedded-world.ts'
 import { readAgentPlan } from './agent-settings.ts'
 import { createFaults, type Faults } from './faults.ts'
@@ -31,6 +32,7 @@ import type { SimulatedNode } from './simulated-node.ts'
 import { createSimulatedNode } from './simulated-node.ts'
 import type { SimulatedSts } from './simulated-sts.ts'
 import { createSimulatedSts } from './simulated-sts.ts'
+import { StepProblem } from './step-problem.ts'
 import { createTruth } from './truth.ts'
 
 /** A cluster, STS and agents under virtual time. */
@@ -44,6 +46,8 @@ export interface Simulation {
   readonly reasons: Reasons
   readonly timeline: TimelineEntry[]
   readonly violations: Violation[]
+  /** What a reader has to know to trust the result, each once. */
+  readonly warnings: ReadonlySet<string>
   /** Since the start. */
   atMs(): number
   tell(lane: TimelineEntry['lane'], text: string): void
@@ -63,6 +67,7 @@ export async function createSimulation(scenario: Scenario, signal?: AbortSignal)
   const stream = (name: number): Random => createSeededRandom(seed * 1000 + name)
   const timeline: TimelineEntry[] = []
   const violations: Violation[] = []
+  const warnings = new Set<string>()
   const atMs = (): number => clock.monotonic() - start
   const tell = (lane: TimelineEntry['lane'], text: string): void => {
     timeline.push({ atMs: atMs(), lane, text })
@@ -83,14 +88,8 @@ export async function createSimulation(scenario: Scenario, signal?: AbortSignal)
     for (const address of addressesOf(object)) nodes.get(nodeNameOf(object))?.route(address)
   }
 
-  const defaults = (name: string, address: string): readonly string[] => [
-    `--node=${name}`,
-    `--host-ip=${address}`,
-    '--iptables=true',
-    '--interception-probe=false',
-  ]
   const configured = (name: string, address: string) =>
-    readAgentPlan(scenario.agent, scenario.file, defaults(name, address))
+    readAgentPlan(scenario.agent, scenario.file, nodeArgs(name, address))
   const { settings, rules } = configured(DEFAULT_NODE, '10.0.0.1')
   const policy = createPolicy(
     policySettings(settings, rules, { base: aws.base, role: aws.nodeRole.name, pending: false }),
@@ -98,13 +97,18 @@ export async function createSimulation(scenario: Scenario, signal?: AbortSignal)
   // Loaded before time begins: what comes from the disk comes in real time.
   await policy.prepare()
 
-  const judge = createStsJudge(aws.roles, aws.nodeRole)
+  const judge = createStsJudge({ ...aws, now: () => clock.now() })
   const sts = createSimulatedSts({
     judge: () => judge,
     clock,
     trueNow: () => clock.now(),
     random: stream(1),
     region: aws.region,
+    onNotJudged(grant, why) {
+      warnings.add(
+        `STS refused ${grant.role.text} because its trust policy hangs on what is not known here: ${why.join('; ')}`,
+      )
+    },
     onCall({ grant, outcome }) {
       invariants.stsCalled()
       tell('sts', `AssumeRole ${grant.role.text} as ${grant.sessionName}: ${outcome}`)
@@ -168,6 +172,7 @@ export async function createSimulation(scenario: Scenario, signal?: AbortSignal)
     reasons,
     timeline,
     violations,
+    warnings,
     atMs,
     tell,
     apply,
@@ -179,7 +184,7 @@ export async function createSimulation(scenario: Scenario, signal?: AbortSignal)
       const [namespace = '', name = ''] = key.split('/')
       const pod = api.get('Pod', namespace, name)
       const node = nodes.get(pod === undefined ? DEFAULT_NODE : nodeNameOf(pod)) ?? nodes.get(DEFAULT_NODE)
-      if (node === undefined) throw new Error(`pod ${key} is on no node of the simulation`)
+      if (node === undefined) throw new StepProblem(`pod ${key} is on no node of the scenario`)
       return node
     },
     pump: (promise, what) => pump(clock, promise, what),

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FakeSts, TrustPolicy } from '@kube2iam-ts/credential-broker/testing'
+import type { FakeSts } from '@kube2iam-ts/credential-broker/testing'
 import { createFakeSts } from '@kube2iam-ts/credential-broker/testing'
 import type { FakeInstance } from '@kube2iam-ts/metadata-emulator/testing'
 import { createFakeInstance } from '@kube2iam-ts/metadata-emulator/testing'
@@ -42,7 +42,7 @@ export async function startEmbeddedWorld({
   const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true })
   const gone = leftovers.add(removeDirectory)
   const api = createFakeApiServer()
-  const sts = createFakeSts()
+  const sts = createFakeSts(aws.organizationId === undefined ? {} : { organizationId: aws.organizationId })
   const instance = createFakeInstance({
     role: aws.nodeRole.name,
     account: aws.nodeRole.account,
@@ -57,7 +57,7 @@ export async function startEmbeddedWorld({
       known.add(arn.text)
       sts.addRole({
         arn: arn.text,
-        trustPolicy: trustPolicy as TrustPolicy,
+        trustPolicy,
         ...(maxSessionDurationSeconds === undefined ? {} : { maxSessionDurationSeconds }),
       })
     }
