@@ -1,14 +1,19 @@
 import { expect, test } from 'vitest'
 import { compareWithAgents } from './against-agents.ts'
 
+const HOUR = 3_600_000
+const few = { nodes: 4, podsPerNode: 30, hours: 8, sessionScope: 'pod' as const, seed: 1 }
+
 test.each([
-  { nodes: 1, podsPerNode: 20, hours: 12, sessionScope: 'pod' as const, seed: 1 },
-  { nodes: 4, podsPerNode: 12, hours: 4, sessionScope: 'role' as const, seed: 2 },
-])(
-  '$nodes nodes, sessions by $sessionScope: the model and real agents agree on STS calls within 2 %',
-  async (fleet) => {
-    const { agents, difference } = await compareWithAgents(fleet)
-    expect(agents).toBeGreaterThan(100)
-    expect(difference).toBeLessThan(0.02)
-  },
-)
+  ['a quiet node', { ...few, nodes: 1, podsPerNode: 20, hours: 12 }],
+  ['sessions by role', { ...few, podsPerNode: 12, hours: 4, sessionScope: 'role' as const, seed: 2 }],
+  ['pods that come and go', { ...few, churnPerHour: 0.5 }],
+  ['a roll-out', { ...few, rollOut: 'rolling' as const, rollOutAtMs: 2 * HOUR, rollOutShare: 0.25 }],
+  ['an outage of STS', { ...few, stsOutageAtMs: 2 * HOUR, stsOutageForMs: HOUR / 2 }],
+  ['an outage longer than sessions', { ...few, stsOutageAtMs: 2 * HOUR, stsOutageForMs: 1.5 * HOUR }],
+  ['a quota that throttles', { ...few, quota: 2, quotaBurst: 5 }],
+])('%s: the model and real agents agree on STS calls within 2 %%', async (_what, fleet) => {
+  const { agents, difference } = await compareWithAgents(fleet)
+  expect(agents).toBeGreaterThan(100)
+  expect(difference).toBeLessThan(0.02)
+})

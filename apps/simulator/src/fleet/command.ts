@@ -5,7 +5,7 @@ import type { Terminal } from '../terminal.ts'
 import type { FleetResult } from './model.ts'
 import { createFleetRun } from './model.ts'
 import type { FleetOptions } from './options.ts'
-import { checkFleet, DEFAULT_FLEET, FLEET_FLAGS, readFleetFlag } from './options.ts'
+import { checkFleet, DEFAULT_FLEET, FLEET_FLAGS, optionText, readFleetFlag } from './options.ts'
 import type { NamedResult } from './report.ts'
 import { fleetCsv, fleetJson, fleetTable } from './report.ts'
 import { fleetHtml } from './report-html.ts'
@@ -51,9 +51,7 @@ export async function fleetCommand(command: FleetCommand, terminal: Terminal): P
     }
   }
   const table: TableOptions = { colour: terminal.colour }
-  terminal.print(
-    `${options.nodes} nodes × ${options.podsPerNode} pods, ${options.hours} h, quota ${options.quota}/s × ${options.accounts} accounts × ${options.regions} regions\n`,
-  )
+  terminal.print(`${fleetTitle(variants.map((variant) => variant.options))}\n`)
   terminal.print(renderTable(fleetTable(results), table))
   for (const [file, text] of [
     [command.csv, fleetCsv],
@@ -66,6 +64,13 @@ export async function fleetCommand(command: FleetCommand, terminal: Terminal): P
     }
   }
   return 0
+}
+
+/** What all variants have in common in words, and what they differ in as `1, 2`. */
+function fleetTitle(all: readonly FleetOptions[]): string {
+  const of = (option: keyof FleetOptions): string =>
+    [...new Set(all.map((options) => optionText(option, options)))].join(', ')
+  return `${of('nodes')} nodes × ${of('podsPerNode')} pods, ${of('hours')} h, quota ${of('quota')}/s × ${of('accounts')} accounts × ${of('regions')} regions`
 }
 
 /** `undefined`: interrupted. */
@@ -86,7 +91,7 @@ async function simulateInTurns(
 /** The flags of the command, for help. */
 export const FLEET_HELP: readonly (readonly [name: string, doc: string, standard: string])[] = Object.entries(
   FLEET_FLAGS,
-).map(([name, { option, doc, right }]) => [name, `${doc} (${right})`, String(DEFAULT_FLEET[option])])
+).map(([name, { option, doc, right }]) => [name, `${doc} (${right})`, optionText(option, DEFAULT_FLEET)])
 
 function wrong(message: string, terminal: Terminal): number {
   terminal.warn(`kube2iam-sim fleet: ${message}`)

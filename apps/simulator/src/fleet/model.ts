@@ -178,13 +178,16 @@ export function createFleetRun(options: FleetOptions): FleetRun {
 
   const refuse = (session: number, nodeIndex: number, nowMs: number, wasThrottled: boolean): void => {
     node.failed(nodeIndex, nowMs, wasThrottled)
-    const count = failures[session] ?? 0
-    const bound = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(count, 10))
+    const wait = random() * retryBound(session, nowMs)
+    failures[session] = Math.min(255, (failures[session] ?? 0) + 1)
+    want(session, nowMs + wait)
+  }
+
+  /** Twice as long after each failure; and the nearer the end of what is held, the shorter. */
+  const retryBound = (session: number, nowMs: number): number => {
+    const bound = Math.min(RETRY_MAX_MS, RETRY_BASE_MS * 2 ** Math.min(failures[session] ?? 0, 10))
     const left = (endsAt[session] ?? 0) - nowMs
-    const limit =
-      left > 0 ? Math.max(RETRY_BASE_MS, Math.min(bound, left / 10)) : Math.max(RETRY_BASE_MS, bound)
-    failures[session] = Math.min(255, count + 1)
-    want(session, nowMs + random() * limit)
+    return Math.max(RETRY_BASE_MS, left > 0 ? Math.min(bound, left / 10) : bound)
   }
 
   const call = (session: number, nodeIndex: number, nowMs: number): void => {
@@ -195,7 +198,7 @@ export function createFleetRun(options: FleetOptions): FleetRun {
     minuteCalls[minute] = (minuteCalls[minute] ?? 0) + 1
     const answer = sts.ask(nodeIndex, nowMs)
     if (answer === 'issued') {
-      node.succeeded(nodeIndex)
+      node.succeeded(nodeIndex, nowMs)
       issue(session, nowMs)
       return
     }
@@ -268,7 +271,7 @@ export function createFleetRun(options: FleetOptions): FleetRun {
           const nodeIndex = nodeOf(session)
           const open = node.openUntil(nodeIndex)
           if (open > nowMs) {
-            want(session, open + random() * RETRY_BASE_MS)
+            want(session, open + random() * retryBound(session, nowMs))
             break
           }
           const at = phase === EVENT.want ? node.admit(nodeIndex, nowMs) : nowMs
@@ -337,7 +340,7 @@ export function createFleetRun(options: FleetOptions): FleetRun {
 }
 
 /** When each node's agent is replaced. */
-function rollOutTimes({
+export function rollOutTimes({
   nodes,
   rollOut,
   rollOutAtMs,

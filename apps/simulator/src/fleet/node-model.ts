@@ -9,15 +9,16 @@ export interface NodeModel {
   admit(node: number, nowMs: number): number
   /** Until when the node's circuit keeps calls back; in the past when it is closed. */
   openUntil(node: number): number
-  succeeded(node: number): void
+  succeeded(node: number, nowMs: number): void
   failed(node: number, nowMs: number, throttled: boolean): void
   /** A new agent: nothing is remembered. */
   restart(node: number): void
 }
 
 const SLOWEST = 0.2
-const GIVEN_BACK = 0.1
-const HALVE_EVERY_MS = 1000
+/** Per second that has a success. */
+const GIVEN_BACK = 0.02
+const NEWS_EVERY_MS = 1000
 const FAILURES_TO_OPEN = 5
 const OPEN_MS = 2000
 const LONGEST_OPEN_MS = 15_000
@@ -28,6 +29,7 @@ export function createNodeModel(options: FleetOptions, random: () => number): No
   /** When the bucket, drained at its rate, would be full again. */
   const fullAt = new Float64Array(nodes)
   const halvedAt = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY)
+  const raisedAt = new Float64Array(nodes).fill(Number.NEGATIVE_INFINITY)
   const inARow = new Uint16Array(nodes)
   const opened = new Uint8Array(nodes)
   const until = new Float64Array(nodes)
@@ -42,16 +44,23 @@ export function createNodeModel(options: FleetOptions, random: () => number): No
       return Math.max(nowMs, full - (room - 1) * interval)
     },
     openUntil: (node) => until[node] ?? 0,
-    succeeded(node) {
+    succeeded(node, nowMs) {
       const current = rate[node] ?? nodeRate
-      if (current < nodeRate) rate[node] = Math.min(nodeRate, current + GIVEN_BACK)
+      if (current < nodeRate && nowMs - (raisedAt[node] ?? 0) >= NEWS_EVERY_MS) {
+        raisedAt[node] = nowMs
+        rate[node] = Math.min(nodeRate, current + GIVEN_BACK)
+      }
       inARow[node] = 0
       opened[node] = 0
     },
     failed(node, nowMs, throttled) {
-      if (throttled && nowMs - (halvedAt[node] ?? 0) >= HALVE_EVERY_MS) {
-        halvedAt[node] = nowMs
-        rate[node] = Math.max(SLOWEST, (rate[node] ?? nodeRate) / 2)
+      if (throttled) {
+        if (nowMs - (halvedAt[node] ?? 0) >= NEWS_EVERY_MS) {
+          halvedAt[node] = nowMs
+          rate[node] = Math.max(SLOWEST, (rate[node] ?? nodeRate) / 2)
+        }
+        // What was left of the burst is lost.
+        fullAt[node] = Math.max(fullAt[node] ?? 0, nowMs + 1000 / (rate[node] ?? nodeRate))
       }
       inARow[node] = (inARow[node] ?? 0) + 1
       if ((inARow[node] ?? 0) < FAILURES_TO_OPEN || (until[node] ?? 0) > nowMs) return
@@ -63,6 +72,8 @@ export function createNodeModel(options: FleetOptions, random: () => number): No
     restart(node) {
       rate[node] = nodeRate
       fullAt[node] = 0
+      halvedAt[node] = Number.NEGATIVE_INFINITY
+      raisedAt[node] = Number.NEGATIVE_INFINITY
       inARow[node] = 0
       opened[node] = 0
       until[node] = 0

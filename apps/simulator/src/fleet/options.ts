@@ -1,4 +1,4 @@
-import { parseDuration } from '../scenario/shape.ts'
+import { formatDuration, parseDuration } from '../scenario/shape.ts'
 
 /** Who shares a session on a node; the agent's `--session-scope`. */
 export type Scope = 'pod' | 'service-account' | 'namespace' | 'role'
@@ -104,7 +104,7 @@ const real =
     const value = Number(text)
     return text.trim() !== '' && value >= min && value <= max ? value : undefined
   }
-const time: Reader = (text) => (text === '0' ? 0 : parseDuration(text))
+const time: Reader = (text) => (/^0s?$/.test(text) ? 0 : parseDuration(text))
 const word =
   (...words: readonly string[]): Reader =>
   (text) =>
@@ -298,6 +298,10 @@ export function readFleetFlag(name: string, text: string): Partial<FleetOptions>
   const value = flag.read(text)
   return value === undefined ? `${name}: expected ${flag.right}, found "${text}"` : { [flag.option]: value }
 }
+
+/** An option's value as it is written on the command line. */
+export const optionText = (option: keyof FleetOptions, options: FleetOptions): string =>
+  option.endsWith('Ms') ? formatDuration(Number(options[option])) : String(options[option])
 
 /** What cannot be simulated, in words. */
 export function checkFleet(options: FleetOptions): string | undefined {

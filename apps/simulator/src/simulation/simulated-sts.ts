@@ -8,6 +8,8 @@ export interface StsFault {
   readonly kind: 'throttled' | 'down' | 'slow' | 'hang' | 'rubbish' | 'region-disabled'
   /** The share of calls that have it. */
   readonly rate: number
+  /** Instead of a share: whether this call has it. */
+  readonly hits?: () => boolean
   readonly latencyMs: number
   /** Only calls to this region's endpoint. */
   readonly region: string | undefined
@@ -68,7 +70,7 @@ export function createSimulatedSts(options: SimulatedStsOptions): SimulatedSts {
   const faultOf = (grant: Grant): StsFault | undefined => {
     for (const fault of faults) {
       if (fault.region !== undefined && fault.region !== (grant.region ?? region)) continue
-      if (fault.rate >= 1 || random() < fault.rate) return fault
+      if (fault.hits?.() ?? (fault.rate >= 1 || random() < fault.rate)) return fault
     }
     return undefined
   }
