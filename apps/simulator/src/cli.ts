@@ -192,7 +192,8 @@ export async function run(args: readonly string[], terminal: Terminal): Promise<
     .help()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message)
+      // Its own refusals come as errors too, where they are found while the words are taken apart.
+      throw error === undefined || error.name === 'YError' ? new UsageError(message) : error
     })
   try {
     // Help and version are handed over instead of printed, so that they go where everything goes.

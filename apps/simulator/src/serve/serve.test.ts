@@ -65,6 +65,10 @@ test('the SDK finds the pod’s credentials by what is exported', async () => {
   expect((await get(`${metadata()}${roles}`, '127.0.0.1')).body).toBe('mine')
 })
 
+test('the region is exported under both names', () => {
+  expect([exported['AWS_REGION'], exported['AWS_DEFAULT_REGION']]).toEqual(['eu-west-1', 'eu-west-1'])
+})
+
 test('other pods ask from their own addresses', async () => {
   const other = /dev\/other\s+(127\.44\.\S+)/.exec(terminal.printed())?.[1] ?? ''
   expect((await get(`${metadata()}${roles}`, other)).body).toBe('other')
@@ -79,6 +83,8 @@ test('the container-credentials protocol works with the exported URI and token',
     role: 'arn:aws:iam::123456789012:role/mine',
   })
   expect((await get(uri, '127.0.0.1', { authorization: 'e30.e30.x' })).status).toBe(401)
+  // For clients that do not know the file.
+  expect(exported['AWS_CONTAINER_AUTHORIZATION_TOKEN']).toBe(token)
 })
 
 test('the page shows pods, sessions and requests, escaped, and nobody else’s page may use it', async () => {

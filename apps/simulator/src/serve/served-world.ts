@@ -69,6 +69,7 @@ export async function startServedWorld(
   const requests: SeenRequest[] = []
   const broken = new Set<string>()
   const tokenFile = join(world.directory, 'token')
+  let token = ''
 
   const onLog = (node: string, line: string): void => {
     const seen = requestOf(node, line)
@@ -113,7 +114,7 @@ export async function startServedWorld(
     const [namespace = '', name = ''] = (self ?? '').split('/')
     const pod: KubernetesObject | undefined = world.api.get('Pod', namespace, name)
     const uid = pod?.metadata.uid ?? ''
-    const token = podToken(namespace, uid)
+    token = podToken(namespace, uid)
     world.api.addToken(token, {
       username: `system:serviceaccount:${namespace}:default`,
       extra: {
@@ -156,8 +157,12 @@ export async function startServedWorld(
       AWS_EC2_METADATA_SERVICE_ENDPOINT: `${selfAgent()?.metadataUrl ?? ''}/`,
       AWS_CONTAINER_CREDENTIALS_FULL_URI: relay.uri,
       AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: tokenFile,
+      // Older clients, such as Debian's AWS CLI, do not know the file. The token opens nothing but this world.
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: token,
       AWS_ENDPOINT_URL_STS: world.urls.sts,
       AWS_REGION: scenario.aws.region,
+      // The AWS CLI and boto3 read this one.
+      AWS_DEFAULT_REGION: scenario.aws.region,
       KUBECONFIG: world.kubeconfig,
     }),
     async reload(next) {

@@ -41,7 +41,7 @@ test('the same scenario and seed give the same transcript to the byte; another s
   expect(other.split('\n').slice(1)).not.toEqual(first.split('\n').slice(1))
 })
 
-const run = (text: string) => runScenario(parseScenario(`version: 1\nname: x\n${text}`, 'x.yaml'))
+const run = async (text: string) => runScenario(parseScenario(`version: 1\nname: x\n${text}`, 'x.yaml'))
 const world = 'cluster: {pods: {a/web: {ip: 10.0.0.7, role: app}}}\naws: {roles: {app: {}, other: {}}}\n'
 
 test('an expectation that does not come true fails its step with its place', async () => {
