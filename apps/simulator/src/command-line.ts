@@ -52,7 +52,8 @@ const REFUSALS = new Set([
 export function explainFailure(error: unknown, terminal: Terminal): number {
   if (error instanceof ProblemsError) terminal.warn(error.message)
   else if (error instanceof UsageError) {
-    terminal.warn(`kube2iam-sim: ${error.message} See kube2iam-sim --help.`)
+    const { message } = error
+    terminal.warn(`kube2iam-sim: ${message}${/[.?!]$/.test(message) ? '' : '.'} See kube2iam-sim --help.`)
   } else if (error instanceof Error && 'code' in error && REFUSALS.has(String(error.code))) {
     terminal.warn(`kube2iam-sim: ${error.message}`)
   } else {

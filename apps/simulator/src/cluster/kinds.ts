@@ -10,8 +10,6 @@ export const WORKLOAD_KINDS = [
   'Pod',
 ] as const
 
-export type WorkloadKind = (typeof WORKLOAD_KINDS)[number]
-
 /** Kinds that are known to live in a namespace. */
 export const NAMESPACED_KINDS: ReadonlySet<string> = new Set([...WORKLOAD_KINDS, 'ServiceAccount'])
 

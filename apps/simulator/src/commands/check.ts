@@ -73,7 +73,7 @@ export function sayLeftOut(leftOut: readonly string[], terminal: Terminal): void
   terminal.warn(`kube2iam-sim: ${many} no Kubernetes objects that could be read: ${leftOut.join(', ')}`)
 }
 
-const OUTCOMES = ['ok', 'none', 'denied', 'refused']
+const OUTCOMES: ReadonlySet<string> = new Set(['ok', 'none', 'denied', 'refused'])
 
 function readBaseline(file: string): readonly Finding[] {
   const fail = (why = ''): never => {
@@ -91,7 +91,7 @@ function readBaseline(file: string): readonly Finding[] {
   if (dig(document, 'version') !== 1 || !Array.isArray(findings)) return fail()
   const wrong = findings.findIndex(
     (finding) =>
-      digText(finding, 'workload') === undefined || !OUTCOMES.includes(digText(finding, 'outcome') ?? ''),
+      digText(finding, 'workload') === undefined || !OUTCOMES.has(digText(finding, 'outcome') ?? ''),
   )
   if (wrong !== -1) return fail(`: findings[${wrong}] is no finding`)
   return findings as readonly Finding[]

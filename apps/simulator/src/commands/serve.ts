@@ -83,6 +83,7 @@ function describe(served: ServedWorld, page: string): string {
     ...lines,
     '',
     'SDKs prefer AWS_CONTAINER_CREDENTIALS_FULL_URI; leave it out to use the instance metadata service.',
+    'An AWS CLI before 2.13 does not know AWS_ENDPOINT_URL_STS: give it --endpoint-url "$AWS_ENDPOINT_URL_STS".',
     'Credentials of your own (AWS_ACCESS_KEY_ID, AWS_PROFILE, ~/.aws) come first: unset them.',
     '',
     renderTable(

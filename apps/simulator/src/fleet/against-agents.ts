@@ -110,7 +110,8 @@ function eventsOf(options: FleetOptions, simulation: Simulation): readonly Fleet
   const { nodes, podsPerNode, hours, seed, churnPerHour, stsOutageAtMs, stsOutageForMs } = options
   const events: FleetEvent[] = []
   const random = createSeededRandom(seed + 1_000_000)
-  for (let index = 0; churnPerHour > 0 && index < nodes * podsPerNode; index += 1) {
+  const churning = churnPerHour > 0 ? nodes * podsPerNode : 0
+  for (let index = 0; index < churning; index += 1) {
     const wait = (): number => (-Math.log(1 - random()) / churnPerHour) * 3_600_000
     let life = 0
     for (let atMs = wait(); atMs < hours * 3_600_000; atMs += wait()) {

@@ -69,14 +69,14 @@ function judgeCondition(
     if (value !== undefined) wanted.push(value)
   }
   const passes = (value: string): boolean | undefined => {
-    const matches = wanted.map((text) => known.test(value, text))
-    if (matches.includes(true)) return !known.negated
-    return matches.includes(undefined) ? undefined : known.negated
+    const matches = new Set(wanted.map((text) => known.test(value, text)))
+    if (matches.has(true)) return !known.negated
+    return matches.has(undefined) ? undefined : known.negated
   }
-  const each = given.map(passes)
+  const each = new Set(given.map(passes))
   const decides = quantifier.toLowerCase() === 'foranyvalue'
-  if (each.includes(decides)) return judged(decides)
-  if (each.includes(undefined)) return unknown(`${operator} ${key} with ${wanted.join(', ')}`)
+  if (each.has(decides)) return judged(decides)
+  if (each.has(undefined)) return unknown(`${operator} ${key} with ${wanted.join(', ')}`)
   return judged(!decides)
 }
 
