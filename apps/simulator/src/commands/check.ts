@@ -11,8 +11,8 @@ import { renderCheck, renderMigration } from '../check/render.ts'
 import { notLookedAt } from '../check/workloads.ts'
 import { dig, digText } from '../cluster/objects.ts'
 import { assertWritable, writeReport } from '../output/report-file.ts'
-import { readText } from '../scenario/load.ts'
 import { ProblemsError } from '../scenario/problem.ts'
+import { readText } from '../scenario/read-files.ts'
 import type { Terminal } from '../terminal.ts'
 
 export interface CheckCommand extends CheckSources {

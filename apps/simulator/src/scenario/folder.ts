@@ -1,7 +1,7 @@
 import { globSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { readText } from './load.ts'
 import { ProblemsError } from './problem.ts'
+import { readText } from './read-files.ts'
 import { parseSource } from './yaml-source.ts'
 
 export const isFolder = (path: string): boolean =>

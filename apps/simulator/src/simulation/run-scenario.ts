@@ -15,6 +15,7 @@ import type { SimulatedNode } from './simulated-node.ts'
 import type { Simulation } from './simulation.ts'
 import { createSimulation } from './simulation.ts'
 import { StepProblem } from './step-problem.ts'
+import { stepText } from './step-text.ts'
 
 /** An agent that is not ready after this long is not waited for: the scenario may be about just that. */
 const READY_WITHIN_MS = 10_000
@@ -267,38 +268,4 @@ function withNode(
   const before = simulation.pod(key)
   const node = (before?.['spec'] as { nodeName?: string } | undefined)?.nodeName
   return pod.node === undefined && node !== undefined ? { ...pod, node } : pod
-}
-
-/** A step that nobody named. */
-function stepText(step: Step): string {
-  switch (step.kind) {
-    case 'request':
-      return `${step.value.pod.value} asks`
-    case 'answered':
-      return `${step.value.pod.value} is answered`
-    case 'repeat':
-      return `${step.value.request.pod.value} asks ${step.value.times} times`
-    case 'advance':
-      return `${formatDuration(step.value)} pass`
-    case 'apply':
-      return `apply ${[...(step.value.pods?.keys() ?? []), ...(step.value.namespaces?.keys() ?? [])].join(', ')}`
-    case 'delete':
-      return `delete ${step.value.map(({ value }) => value).join(', ')}`
-    case 'terminate':
-      return `${step.value.value} terminates`
-    case 'fault':
-      return 'fault'
-    case 'clear':
-      return `clear ${step.value}`
-    case 'agent':
-      return `agent: ${step.value}`
-    case 'rule':
-      return 'flush the rules'
-    case 'clock':
-      return 'the clock jumps'
-    case 'check':
-      return 'check'
-    default:
-      return step satisfies never
-  }
 }
