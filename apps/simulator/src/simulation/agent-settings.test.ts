@@ -3,7 +3,7 @@ import { readAgentPlan } from './agent-settings.ts'
 
 const DEFAULTS = ['--node=node-1', '--host-ip=10.0.0.250']
 const settingsOf = (...args: string[]) =>
-  readAgentPlan({ args, env: {}, rules: [] }, 'scenario.yaml', DEFAULTS).settings
+  readAgentPlan({ args, env: {}, rules: [], places: new Map() }, 'scenario.yaml', DEFAULTS).settings
 
 test('what a plan says replaces the default, of a list too', () => {
   expect(settingsOf()).toMatchObject({ node: 'node-1', hostIps: ['10.0.0.250'] })
