@@ -52,8 +52,19 @@ export function checkChangedEvent(event: KubernetesObject, before: KubernetesObj
 }
 
 const FIXED = [
-  ...['involvedObject', 'reason', 'message', 'source', 'firstTimestamp', 'lastTimestamp', 'count', 'type'],
-  ...['eventTime', 'action', 'related', 'reportingComponent', 'reportingInstance'],
+  'involvedObject',
+  'reason',
+  'message',
+  'source',
+  'firstTimestamp',
+  'lastTimestamp',
+  'count',
+  'type',
+  'eventTime',
+  'action',
+  'related',
+  'reportingComponent',
+  'reportingInstance',
 ]
 
 const isSet = (value: unknown): boolean =>

@@ -60,13 +60,14 @@ export function createServerSideApply(): ServerSideApply {
 function withdraw(value: Json, last: Json, wished: readonly Json[], field = ''): Json {
   const key = mergeKeyOf(field)
   if (isJsonObject(value) && isJsonObject(last)) {
-    const left = Object.entries(last).reduce<JsonObject>((all, [name, was]) => {
+    const left = new Map(Object.entries(value))
+    for (const [name, was] of Object.entries(last)) {
       const inner = wished.flatMap((wish) => (isJsonObject(wish) && name in wish ? [wish[name]] : []))
-      const kept = withdraw(all[name], was, inner, name)
-      const { [name]: _, ...others } = all
-      return kept === undefined || (inner.length === 0 && isEmpty(kept)) ? others : { ...all, [name]: kept }
-    }, value)
-    return left
+      const kept = withdraw(left.get(name), was, inner, name)
+      if (kept === undefined || (inner.length === 0 && isEmpty(kept))) left.delete(name)
+      else left.set(name, kept)
+    }
+    return Object.fromEntries(left)
   }
   if (key !== undefined && Array.isArray(value) && Array.isArray(last)) {
     const wishedItems = wished.flatMap((wish) => (Array.isArray(wish) ? wish : []))
