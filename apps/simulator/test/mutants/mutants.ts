@@ -63,7 +63,7 @@ export const MUTANTS: readonly Mutant[] = [
       },
       {
         file: 'metadata-emulator/src/lib/routes.ts',
-        from: "return isNeverServed(below) ? NEVER : { name: 'metadata', path, below }",
+        from: "return !LISTED.has(version) || isNeverServed(below) ? NEVER : { name: 'metadata', path, below }",
         to: "return { name: 'metadata', path, below }",
       },
       {
@@ -82,6 +82,11 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'role-policy/src/lib/pattern-engine.ts',
         from: 'compiled.testExact(text)',
         to: 'compiled.matcher(text).find()',
+      },
+      {
+        file: 'role-policy/src/lib/role-pattern.ts',
+        from: 'matches: (text) => text === source',
+        to: 'matches: (text) => text.includes(source)',
       },
     ],
     caughtBy: '15-namespace-patterns.yaml',
