@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { aGrant } from '@kube2iam-ts/core/testing'
 import { describe, expect, test } from 'vitest'
 import { accessKeyOf, anOwner, setUp } from './set-up.ts'
@@ -54,6 +55,25 @@ describe('one call for all who wait', () => {
     expect(await first).toMatchObject({ kind: 'credentials' })
   })
 })
+
+test.each(['issue', 'fail'] as const)(
+  'a call that ended (%s) leaves nothing that keeps its signal in memory',
+  async (kind) => {
+    const { ask, sts, clock } = setUp()
+    sts.behave = () => (kind === 'issue' ? { kind } : { kind, code: 'STS_UNAVAILABLE' })
+    const assumeRole = sts.assumeRole.bind(sts)
+    const signals: AbortSignal[] = []
+    sts.assumeRole = (grant, options) => {
+      signals.push(options.signal)
+      return assumeRole(grant, options)
+    }
+    const asked = ask()
+    await clock.advance(100)
+    await asked
+    // Node keeps a signal that was made of others for as long as somebody listens to it: for ever, if it never comes.
+    expect(signals.map((signal) => getEventListeners(signal, 'abort'))).toEqual([[]])
+  },
+)
 
 describe('prefetch and renewal', () => {
   test('a wanted session is there before its pod asks', async () => {

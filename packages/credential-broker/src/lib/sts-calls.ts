@@ -90,10 +90,14 @@ export function createStsCalls({
     const timeout = new AbortController()
     const cancel = clock.after(settings.callTimeoutMs, () => timeout.abort())
     const askedAt = clock.monotonic()
+    const signal = AbortSignal.any([given, timeout.signal])
+    const late = whenAborted(signal)
     try {
-      const signal = AbortSignal.any([given, timeout.signal])
       // Whatever the service makes of its signal, nobody waits for it longer than this.
-      const session = await Promise.race([tokenService.assumeRole(grant, { signal }), rejectAborted(signal)])
+      const session = await Promise.race([
+        tokenService.assumeRole(grant, { signal }),
+        late.promise.then(() => Promise.reject(aborted(signal))),
+      ])
       breaker.succeeded()
       bucket.succeeded()
       return { kind: 'issued', session, askedAt }
@@ -105,6 +109,7 @@ export function createStsCalls({
       return judge(timeout.signal.aborted ? timedOut(settings.callTimeoutMs) : error, breaker)
     } finally {
       cancel()
+      late.forget()
     }
   }
 
@@ -152,7 +157,7 @@ export function createStsCalls({
           return failed('BUDGET_EXHAUSTED', 'too many calls to STS are waiting for their turn already')
         }
         try {
-          await Promise.race([ticket.admitted, whenAborted(signal)])
+          await Promise.race([ticket.admitted, whenAborted(signal).promise])
           if (signal.aborted) return { kind: 'aborted' }
           const breaker = breakerOf(grant)
           if (breaker.admit()) return await ask(grant, breaker, signal)
@@ -191,12 +196,11 @@ const leftAlone = (breaker: CircuitBreaker): CallOutcome =>
 const timedOut = (ms: number) =>
   new CodedError('STS_UNAVAILABLE', `STS did not answer within ${ms} ms`, { retryable: true })
 
-const rejectAborted = (signal: AbortSignal): Promise<never> =>
-  whenAborted(signal).then(() => Promise.reject(aborted(signal)))
-
-function whenAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
+/** `forget` takes the listener away: Node keeps a signal of several signals in memory for as long as it has one. */
+function whenAborted(signal: AbortSignal): { readonly promise: Promise<void>; readonly forget: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const listener = (): void => resolve()
+  if (signal.aborted) resolve()
+  else signal.addEventListener('abort', listener, { once: true })
+  return { promise, forget: () => signal.removeEventListener('abort', listener) }
 }
