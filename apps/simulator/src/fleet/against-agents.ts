@@ -38,8 +38,11 @@ export type ComparedFleet = Pick<FleetOptions, 'nodes' | 'podsPerNode' | 'hours'
 
 const ROLES = 4
 
-/** Plays the same fleet by the model and by the agent's own assembly. */
-export async function compareWithAgents(fleet: ComparedFleet): Promise<Comparison> {
+/**
+ * Plays the same fleet by the model and by the agent's own assembly, as often as is said and each time with another seed:
+ * what a few sessions do in an outage is a matter of luck, and the sum over some days is not.
+ */
+export async function compareWithAgents(fleet: ComparedFleet, times = 1): Promise<Comparison> {
   const options: FleetOptions = {
     ...DEFAULT_FLEET,
     roles: ROLES,
@@ -47,8 +50,11 @@ export async function compareWithAgents(fleet: ComparedFleet): Promise<Compariso
     startOverMs: 0,
     ...fleet,
   }
-  const agents = await callsOfAgents(options)
-  const { stsCalls: model } = simulateFleet(options)
+  let [agents, model] = [0, 0]
+  for (let seed = fleet.seed; seed < fleet.seed + times; seed += 1) {
+    agents += await callsOfAgents({ ...options, seed })
+    model += simulateFleet({ ...options, seed }).stsCalls
+  }
   return { agents, model, difference: Math.abs(model - agents) / agents }
 }
 
@@ -83,7 +89,10 @@ async function callsOfAgents(options: FleetOptions): Promise<number> {
       happen()
     }
     await simulation.clock.advance(start + hours * 3_600_000 - simulation.atMs())
-    return simulation.sts.calls.length
+    const calls = simulation.sts.calls.length
+    // An agent that merely vanished would be kept in memory by what it was waiting for, and its whole world with it.
+    for (const node of simulation.nodes.values()) await simulation.pump(node.stop(), 'the stop')
+    return calls
   } finally {
     await simulation.close()
   }
