@@ -274,3 +274,9 @@ function laterOwner(
   }
   return redirects && guards ? latest : undefined
 }
+
+/** What is told of steps. */
+export const summaryOf = (steps: readonly Step[]): { steps: number; tables: string[] } => ({
+  steps: steps.length,
+  tables: [...new Set(steps.map(({ table }) => table))],
+})

@@ -4,28 +4,27 @@ import { type CaptureSource, captureRules } from './capture-rules.ts'
 import type { ResolvedSources } from './choose-sources.ts'
 import type { CommandRunner } from './command-runner.ts'
 import { cutConnections } from './conntrack.ts'
-import { detectBackend } from './detect-backend.ts'
 import type { NetfilterErrorCode } from './errors.ts'
 import type { CaptureEvent, LookReason } from './events.ts'
 import type { CaptureMode } from './layout.ts'
 import type { NodeFiles } from './node-files.ts'
+import { createNodeSetupFinder, type NodeSetup } from './node-setup.ts'
 import { createOtherInstances, type Yielding } from './other-instances.ts'
 import type { OwnInstance } from './own-instance.ts'
 import {
   type DesiredTable,
-  emptied,
   latestOwner,
-  type NetfilterStep,
   type Observed,
   type Plan,
   plan,
-  planRemoval,
   type Step,
+  summaryOf,
 } from './plan.ts'
 import type { Reach } from './reach.ts'
 import { createRoutingGuard, type RoutingStatus } from './routing-guard.ts'
 import { wantsRoutingGuard } from './routing-rules.ts'
 import { compareOwners, type Owner } from './rule.ts'
+import { createRuleRemoval } from './rule-removal.ts'
 import { type CaptureSettings, endpointsOf } from './settings.ts'
 import { createSourceFinder, type NodePods } from './sources.ts'
 import { createUnwatched } from './unwatched.ts'
@@ -39,14 +38,6 @@ export interface RuleKeeperOptions {
   readonly files: NodeFiles
   readonly clock: Clock
   readonly report: Report<CaptureEvent>
-}
-
-/** What the node offers, found out once. */
-export interface NodeSetup {
-  readonly backend: NetfilterBackend
-  readonly others: readonly NetfilterBackend[]
-  readonly support: Support
-  readonly evidence: string
 }
 
 /** What a look found and did. */
@@ -104,35 +95,14 @@ export function createRuleKeeper({
   clock,
   report,
 }: RuleKeeperOptions): RuleKeeper {
-  const finder = createSourceFinder({ settings, runner, files })
+  const sourceFinder = createSourceFinder({ settings, runner, files })
   const routing = createRoutingGuard({ settings, runner, report })
   const others = createOtherInstances({ own, reach, report })
-  let setup: Promise<NodeSetup> | undefined
+  const finder = createNodeSetupFinder({ settings, runner, files, report })
+  const removal = createRuleRemoval({ own, others, routing, tablesIn, report })
   let sources: ResolvedSources | undefined
   const unwatched = createUnwatched({ files, clock })
   let routingTakenAt = Number.NEGATIVE_INFINITY
-
-  const prepare = async (signal?: AbortSignal): Promise<NodeSetup> => {
-    const wanted = settings.backend ?? 'auto'
-    const { backend, evidence, others } = await detectBackend({
-      runner,
-      files,
-      wanted,
-      ...(signal && { signal }),
-    })
-    report({ type: 'capture-backend-chosen', backend: backend.name, evidence })
-    const support = await probe(backend, signal)
-    if (!support[6].nat)
-      report({ type: 'capture-ipv6-not-redirected', reason: support[6].reason ?? 'no IPv6 NAT' })
-    return { backend, others, support, evidence }
-  }
-
-  /** A node booted with `ipv6.disable=1` has nothing to protect there. */
-  const probe = async (backend: NetfilterBackend, signal?: AbortSignal): Promise<Support> => {
-    const support = await backend.probe(signal)
-    if ((await files.readText('/proc/net/if_inet6')) !== undefined) return support
-    return { ...support, 6: { available: false, nat: false, absent: true, reason: 'this node has no IPv6' } }
-  }
 
   const tablesOf = (
     backend: NetfilterBackend,
@@ -167,27 +137,6 @@ export function createRuleKeeper({
       report({ type: 'capture-connections-cut', connections: result.connections })
   }
 
-  const removalOf = async (
-    backend: NetfilterBackend,
-    signal?: AbortSignal,
-    onlyIf?: (observed: Observed) => Promise<boolean>,
-  ): Promise<readonly NetfilterStep[]> => {
-    const full = tablesOf(backend, await probe(backend, signal), [])
-    if (onlyIf !== undefined && !(await onlyIf(await backend.observe(full, signal)))) return []
-    const tables = emptied(full)
-    return planRemoval(tables, await backend.observe(tables, signal), own.owner())
-  }
-
-  const clear = async (
-    backend: NetfilterBackend,
-    signal?: AbortSignal,
-    onlyIf?: (observed: Observed) => Promise<boolean>,
-  ): Promise<readonly NetfilterStep[]> => {
-    const steps = await removalOf(backend, signal, onlyIf)
-    await backend.apply(steps, signal)
-    return steps
-  }
-
   /**
    * Rules of the routing policy bear no instance's name. Whoever does not want them therefore takes them away now and
    * then, and not whenever another puts them back, which would be a fight for as long as a roll-out lasts.
@@ -201,30 +150,25 @@ export function createRuleKeeper({
     return { adds: steps.filter(isAddition), deletes: steps.filter((step) => !isAddition(step)), status }
   }
 
+  /** All tables in which rules of ours may be, whoever's packets they are for. */
+  async function tablesIn(backend: NetfilterBackend, signal?: AbortSignal): Promise<readonly DesiredTable[]> {
+    return tablesOf(backend, await finder.probe(backend, signal), [])
+  }
+
   /** What is there in each of the other backends. */
   async function* elsewhere({ others: backends }: NodeSetup, signal?: AbortSignal): AsyncGenerator<Observed> {
-    for (const backend of backends)
-      yield await backend.observe(tablesOf(backend, await probe(backend, signal), []), signal)
+    for (const backend of backends) yield await backend.observe(await tablesIn(backend, signal), signal)
   }
 
   const keeper: RuleKeeper = {
-    async setup(signal) {
-      setup ??= prepare(signal)
-      try {
-        return await setup
-      } catch (error) {
-        // A lock passes; the next call asks again.
-        setup = undefined
-        throw error
-      }
-    },
+    setup: (signal) => finder.find(signal),
 
     get sources() {
       return sources
     },
 
     async findSources(pods, signal) {
-      const found = await finder.find(pods, signal)
+      const found = await sourceFinder.find(pods, signal)
       const before = sources
       sources = found
       if (found.warning !== undefined && found.warning.suggestion !== before?.warning?.suggestion) {
@@ -271,7 +215,7 @@ export function createRuleKeeper({
             report({
               type: 'capture-repaired',
               reason,
-              ...summary(applied),
+              ...summaryOf(applied),
               durationMs,
               ...(changedBy !== undefined && { changedBy }),
             })
@@ -341,34 +285,9 @@ export function createRuleKeeper({
       return { status, ahead: await routing.ahead(signal) }
     },
 
-    async sweep(signal) {
-      const node = await keeper.setup(signal)
-      const swept: Step[] = []
-      const met: Owner[] = []
-      for (const backend of node.others)
-        swept.push(...(await clear(backend, signal, (observed) => others.mayClear(observed, met, signal))))
-      others.cleared(met)
-      if (swept.length > 0) report({ type: 'capture-swept', ...summary(swept) })
-      return swept
-    },
-
-    async remove(signal) {
-      const { backend, others: rest, support } = await keeper.setup(signal)
-      const removed: Step[] = []
-      for (const each of [backend, ...rest]) removed.push(...(await clear(each, signal)))
-      const { steps } = await routing.plan('remove', support, signal)
-      if (!(await routing.apply(steps, signal))) throw notRemoved(steps)
-      removed.push(...steps)
-      report({ type: 'capture-removed', ...summary(removed) })
-      return removed
-    },
-
-    async planRemoval(signal) {
-      const { backend, others: rest, support } = await keeper.setup(signal)
-      const planned: Step[] = []
-      for (const each of [backend, ...rest]) planned.push(...(await removalOf(each, signal)))
-      return [...planned, ...(await routing.plan('remove', support, signal)).steps]
-    },
+    sweep: async (signal) => removal.sweep(await keeper.setup(signal), signal),
+    remove: async (signal) => removal.remove(await keeper.setup(signal), signal),
+    planRemoval: async (signal) => removal.plan(await keeper.setup(signal), signal),
   }
   return keeper
 }
@@ -379,17 +298,6 @@ const notHolding = (steps: readonly Step[]): CodedError<NetfilterErrorCode> =>
     'the rules were written and are not there: another program keeps changing them',
     {
       retryable: true,
-      detail: summary(steps),
+      detail: summaryOf(steps),
     },
   )
-
-const notRemoved = (steps: readonly Step[]): CodedError<NetfilterErrorCode> =>
-  new CodedError('IPTABLES_FAILED', 'rules of the routing policy cannot be removed: see `ip rule`', {
-    retryable: true,
-    detail: summary(steps),
-  })
-
-const summary = (steps: readonly Step[]): { steps: number; tables: string[] } => ({
-  steps: steps.length,
-  tables: [...new Set(steps.map(({ table }) => table))],
-})
