@@ -84,6 +84,18 @@ const quietSteps = fc.array(
   { minLength: 4, maxLength: 20 },
 )
 
+/** What of the agent's sources a registry has, and the name of that. */
+export const HISTORY_KINDS: readonly (readonly [string, HistoryOptions])[] = [
+  ['by the watch alone', { confirm: false, evidence: false }],
+  ['with direct confirmation', { confirm: true, evidence: false }],
+  ['with the node’s evidence', { confirm: false, evidence: true }],
+  [
+    'with the node’s evidence and direct confirmation where it contradicts',
+    { confirm: 'where the node contradicts', evidence: true },
+  ],
+  ['with the node’s evidence and direct confirmation', { confirm: true, evidence: true }],
+]
+
 /** Plays so many random histories; a failure names the seed and the shortest history that shows it. */
 export async function playHistories(numRuns: number, seed: number, options: HistoryOptions): Promise<void> {
   await fc.assert(

@@ -1,40 +1,14 @@
-import { parseIpAddress } from '@kube2iam-ts/core'
-import { collectReports, createFakeClock, createSeededRandom } from '@kube2iam-ts/core/testing'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type CaptureManager, createCaptureManager } from './capture-manager.ts'
-import type { CaptureEvent } from './events.ts'
 import { createFakeNetfilter, type FakeNetfilter, type FakeNetfilterOptions } from './fake-netfilter.ts'
 import { printPlan, printStatus } from './print.ts'
-import { type CaptureSettings, parseHostInterface } from './settings.ts'
+import type { CaptureSettings } from './settings.ts'
+import { AGENT, ask, ask6, setUp as setUpCapture, stopAll } from './test-capture.ts'
 
-const ask = { source: '10.1.0.7', destination: '169.254.169.254', inInterface: 'cni0' }
-const ask6 = { source: 'fd00:1::7', destination: 'fd00:ec2::254', inInterface: 'cni0' }
 const node = { source: '10.0.0.1', destination: '169.254.169.254', inInterface: 'lo' }
-const AGENT = { fate: 'redirected', address: '10.0.0.1', port: 8181 }
-const managers: CaptureManager[] = []
 
-function setUp(settings: Partial<CaptureSettings> = {}, options: FakeNetfilterOptions | FakeNetfilter = {}) {
-  const netfilter = 'runner' in options ? options : createFakeNetfilter(options)
-  const clock = createFakeClock()
-  const { report, events } = collectReports<CaptureEvent>()
-  const manager = createCaptureManager({
-    settings: {
-      instance: 'agent-1',
-      hostIps: [parseIpAddress('10.0.0.1')],
-      appPort: 8181,
-      hostInterface: parseHostInterface('cni0'),
-      ...settings,
-    },
-    runner: netfilter.runner,
-    files: netfilter.files,
-    clock,
-    random: createSeededRandom(1),
-    report,
-  })
-  managers.push(manager)
-  const told = (type: CaptureEvent['type']) => events.filter((event) => event.type === type)
-  return { manager, netfilter, clock, events, told }
-}
+/** With the guard in the routing policy, and the backend found out unless told. */
+const setUp = (settings: Partial<CaptureSettings> = {}, node?: FakeNetfilterOptions | FakeNetfilter) =>
+  setUpCapture({ backend: 'auto', guardRouting: true, ...settings }, node)
 const rulesOf = ({ netfilter }: { netfilter: FakeNetfilter }): string =>
   netfilter.run('ip', '-json', 'rule', 'show') + netfilter.run('ip', '-json', '-6', 'rule', 'show')
 const flushAll = ({ netfilter }: { netfilter: FakeNetfilter }): void => {
@@ -43,9 +17,7 @@ const flushAll = ({ netfilter }: { netfilter: FakeNetfilter }): void => {
     for (const table of ['nat', 'mangle']) netfilter.run(`${base}-legacy`, '-t', table, '-F')
 }
 
-afterEach(async () => {
-  await Promise.all(managers.splice(0).map((manager) => manager.stop()))
-})
+afterEach(stopAll)
 
 describe.each(['iptables-nft', 'iptables-legacy', 'nft'] as const)('on %s', (backend) => {
   it('keeps the way shut when nothing is left in netfilter, for both families and not for the node', async () => {
