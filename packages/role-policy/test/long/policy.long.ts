@@ -13,7 +13,7 @@ const seed = process.env['KUBE2IAM_SEED']
 const thoroughly = { numRuns: 300_000, ...(seed === undefined ? {} : { seed: Number(seed) }) }
 const MINUTES = 60_000
 
-test('globs find what trying everything finds', () => fc.assert(globsAgree, thoroughly), 5 * MINUTES)
+test('globs match the texts that they mean', () => fc.assert(globsAgree, thoroughly), 5 * MINUTES)
 test(
   'role patterns in glob form mean what they say',
   () => fc.assert(globPatternsAgree, thoroughly),
@@ -22,7 +22,7 @@ test(
 test('no glob is looser than kube2iam’s', () => fc.assert(globsNoLooserThanKube2iam, thoroughly), 5 * MINUTES)
 test(
   'role patterns in regexp form mean what they say',
-  async () => fc.assert(regexpPatternsAgree(await loadPatternEngine()), { ...thoroughly, numRuns: 20_000 }),
+  async () => fc.assert(regexpPatternsAgree(await loadPatternEngine()), { ...thoroughly, numRuns: 100_000 }),
   5 * MINUTES,
 )
 test(
