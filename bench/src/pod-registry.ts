@@ -20,7 +20,7 @@ const MANY = 100_000
 const WAKES = 1000
 const PODS_OF_A_NODE = 110
 // As the image starts the agent; the old space is left to Node, because a whole cluster of 100,000 pods is watched.
-const AGENT_FLAGS = ['--max-semi-space-size=4', '--liftoff-only']
+const AGENT_FLAGS = ['--max-semi-space-size=4', '--liftoff-only', '--no-maglev']
 
 /** The registry's figures: lookup, memory, waking and the first list. */
 export async function run(): Promise<Table> {

@@ -15,7 +15,12 @@ export const BUNDLE =
   process.env['KUBE2IAM_E2E_BUNDLE'] ?? new URL('../../apps/agent/dist/main.cjs', import.meta.url).pathname
 
 /** How the image starts it; deploy/container/Dockerfile has the same flags. */
-export const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--liftoff-only']
+export const NODE_FLAGS = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=64',
+  '--liftoff-only',
+  '--no-maglev',
+]
 
 /**
  * The agent tries its redirect from a scratch namespace, whose name is a file in /run/netns. An agent that a test

@@ -40,7 +40,7 @@ export interface AgentProcess {
 
 const REMEMBERED_LINES = 500
 /** As the agent's image starts it (deploy/container/Dockerfile). */
-const IMAGE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--liftoff-only']
+const IMAGE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=64', '--liftoff-only', '--no-maglev']
 
 /**
  * The agent's program: its bundle, as the package `@kube2iam-ts/agent` brings it or as it was built in the workspace;
