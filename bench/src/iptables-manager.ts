@@ -7,7 +7,8 @@ import { percentile, type Table } from './table.ts'
 const WORKER = new URL('iptables-manager/worker.ts', import.meta.url).pathname
 const SERVICES = 1_250
 const ROUNDS = 12
-const IDLE_MS = 60_000
+/** As long as one look at everything follows another where monitors run. */
+const IDLE_MS = 120_000
 
 /** How soon a flush is repaired, what the idle loop costs, and what applying costs beside 5,000 foreign rules. */
 export async function run(): Promise<Table> {

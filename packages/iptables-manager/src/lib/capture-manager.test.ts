@@ -221,6 +221,30 @@ describe('when the rules are changed', () => {
     expect(netfilter.send(ask)).toEqual(AGENT)
   })
 
+  it('finds it within two minutes where a monitor runs and is stuck, and does not look before', async () => {
+    const fake = createFakeNetfilter()
+    const netfilter: FakeNetfilter = {
+      ...fake,
+      runner: {
+        ...fake.runner,
+        async *lines(_file, _args, signal, onRunning) {
+          onRunning?.()
+          if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          yield* []
+        },
+      },
+    }
+    const { manager, clock, told } = setUp({}, netfilter)
+    await manager.start()
+    await clock.advance(10_000)
+    const looks = told('capture-looked').length
+    fake.run('iptables-nft', '-t', 'nat', '-F')
+    await clock.advance(100_000)
+    expect(told('capture-looked')).toHaveLength(looks)
+    await clock.advance(20_000)
+    expect(fake.send(ask)).toEqual(AGENT)
+  })
+
   it('finds it within two seconds where nothing tells of changes', async () => {
     const { manager, netfilter, clock, told } = setUp({ backend: 'iptables-legacy' })
     await manager.start()

@@ -36,7 +36,7 @@ export interface CaptureManagerOptions {
   readonly reach?: Reach
   /** How often to look while no monitor runs, or none may be relied upon yet; 1,250 ms unless given. */
   readonly pollIntervalMs?: number
-  /** How often to look at every rule although nothing is told to have changed; 60 s unless given. */
+  /** How often to look at every rule although the monitors tell of no change; two minutes unless given. */
   readonly fullIntervalMs?: number
 }
 
@@ -83,14 +83,23 @@ const SETTLE_PODS_MS = 500
 /** How often other backends are looked at for what an earlier instance put back there before it went. */
 const SWEEP_MS = 300_000
 /**
- * The legacy tables tell nothing of changes: between full looks only their hooks are compared, this much apart at most
- * where the kernel does not count for us either.
+ * The legacy tables tell nothing of changes: between full looks only their hooks are compared. Where the kernel counts
+ * for us, a change that may have gone unseen is rarer.
  */
 const FULL_POLL_MS = 20_000
+const FULL_COUNTED_MS = 60_000
 
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
-  const { settings, runner, clock, random, report, pollIntervalMs = 1_250, fullIntervalMs = 60_000 } = options
+  const {
+    settings,
+    runner,
+    clock,
+    random,
+    report,
+    pollIntervalMs = 1_250,
+    fullIntervalMs = 120_000,
+  } = options
   checkSettings(settings, options.only)
   const own = createOwnInstance(settings.instance, clock)
   const files = options.files ?? createNodeFiles()
@@ -179,7 +188,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     changedBy: string | undefined,
     deaf: boolean,
   ): Promise<void> => {
-    const fullMs = keeper.counted ? fullIntervalMs : FULL_POLL_MS
+    const fullMs = keeper.counted ? FULL_COUNTED_MS : FULL_POLL_MS
     const recent = clock.monotonic() - fullLookAt < fullMs && status.state === 'in-place'
     const untouched =
       reason === 'poll' &&

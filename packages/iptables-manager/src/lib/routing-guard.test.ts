@@ -161,7 +161,7 @@ it('makes nothing where it is switched off, and takes away what an earlier insta
   expect(told('capture-repaired').length).toBeLessThanOrEqual(3)
   expect(told('capture-contended')).toEqual([])
   await old.stop()
-  await off.clock.advance(60_000)
+  await off.clock.advance(120_000)
   expect(netfilter.run('ip', '-json', 'rule', 'show')).not.toContain('"107"')
   expect(off.manager.status().state).toBe('in-place')
 })
