@@ -66,13 +66,16 @@ export const oneToThree = (pattern: Pattern) =>
   spelt(`${pattern.source}{1,3}`, all(pattern, perhaps(pattern), perhaps(pattern)))
 
 /** A text that means itself. */
-export const literally = (text: string) => all(...[...text].map((each) => one(each, (met) => met === each)))
+export const literally = (text: string) =>
+  all(...text.split('').map((each) => one(each, (met) => met === each)))
 
 /** A glob: `*` is any text, also with slashes, and everything else means itself. */
 export const glob = (text: string) =>
   spelt(
     text,
-    all(...[...text].map((each) => (each === '*' ? anyNumberOf(one('.', () => true)) : literally(each)))),
+    all(
+      ...text.split('').map((each) => (each === '*' ? anyNumberOf(one('.', () => true)) : literally(each))),
+    ),
   )
 
 /** One pattern as its author means it: parts of an ARN, or what follows the base ARN. */
