@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // The source of truth of the test projects: every package and app is one, named after its folder.
@@ -10,6 +11,8 @@ const members = ['packages', 'apps'].flatMap((group) =>
 
 export default defineConfig({
   test: {
+    // Left to itself vitest keeps a processor for its own: on two, as most CI machines have, the other would idle.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [...members, { name: 'scripts', root: 'scripts' }].map(({ name, root }) => ({
       test: {
         name,
