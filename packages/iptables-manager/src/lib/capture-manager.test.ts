@@ -221,7 +221,10 @@ describe('when the rules are changed', () => {
     expect(netfilter.send(ask)).toEqual(AGENT)
   })
 
-  it('finds it within two minutes where a monitor runs and is stuck, and does not look before', async () => {
+  it.each([
+    ['two minutes where both monitors run and are stuck', true, 120_000],
+    ['a minute where one is stuck and the other is not wanted', false, 60_000],
+  ])('finds it within %s, and does not look before', async (_within, guardRouting, ms) => {
     const fake = createFakeNetfilter()
     const netfilter: FakeNetfilter = {
       ...fake,
@@ -234,12 +237,12 @@ describe('when the rules are changed', () => {
         },
       },
     }
-    const { manager, clock, told } = setUp({}, netfilter)
+    const { manager, clock, told } = setUp({ guardRouting }, netfilter)
     await manager.start()
     await clock.advance(10_000)
     const looks = told('capture-looked').length
     fake.run('iptables-nft', '-t', 'nat', '-F')
-    await clock.advance(100_000)
+    await clock.advance(ms - 20_000)
     expect(told('capture-looked')).toHaveLength(looks)
     await clock.advance(20_000)
     expect(fake.send(ask)).toEqual(AGENT)

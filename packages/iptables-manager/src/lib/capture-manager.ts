@@ -82,12 +82,10 @@ const SETTLE_MS = 30
 const SETTLE_PODS_MS = 500
 /** How often other backends are looked at for what an earlier instance put back there before it went. */
 const SWEEP_MS = 300_000
-/**
- * The legacy tables tell nothing of changes: between full looks only their hooks are compared. Where the kernel counts
- * for us, a change that may have gone unseen is rarer.
- */
+/** The legacy tables tell nothing of changes: between full looks only their hooks are compared. */
 const FULL_POLL_MS = 20_000
-const FULL_COUNTED_MS = 60_000
+/** How often to look at everything where changes are told of in part: by the kernel's counts, or by one monitor of two. */
+const FULL_PARTLY_TOLD_MS = 60_000
 
 /** Makes the keeper of the rules. Throws `CAPTURE_INVALID`. */
 export function createCaptureManager(options: CaptureManagerOptions): CaptureManager {
@@ -122,6 +120,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
   let probing: Promise<unknown> = Promise.resolve()
   let tasks: Promise<unknown>[] = []
   let monitored = false
+  let routingMonitored = false
   /** Until then a monitor that has started may hear nothing yet. */
   let deafUntil = Number.NEGATIVE_INFINITY
   let fullLookAt = 0
@@ -174,7 +173,8 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       const deaf = mayBeDeaf()
       // Whoever has the say may die, and no monitor tells of that.
       const isQuiet = monitored && !deaf && status.state !== 'yielded' && !keeper.inDoubt
-      const { reason, changedBy } = await alarm.wait(isQuiet ? fullIntervalMs : pollIntervalMs)
+      const quietMs = routingMonitored ? fullIntervalMs : Math.min(fullIntervalMs, FULL_PARTLY_TOLD_MS)
+      const { reason, changedBy } = await alarm.wait(isQuiet ? quietMs : pollIntervalMs)
       const settle = reason === 'monitor' ? SETTLE_MS : reason === 'settings' ? SETTLE_PODS_MS : 0
       await clock.sleep(settle + contention.pauseMs(), stopping.signal).catch(() => undefined)
       if (stopping.signal.aborted) return
@@ -188,7 +188,7 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
     changedBy: string | undefined,
     deaf: boolean,
   ): Promise<void> => {
-    const fullMs = keeper.counted ? FULL_COUNTED_MS : FULL_POLL_MS
+    const fullMs = keeper.counted ? FULL_PARTLY_TOLD_MS : FULL_POLL_MS
     const recent = clock.monotonic() - fullLookAt < fullMs && status.state === 'in-place'
     const untouched =
       reason === 'poll' &&
@@ -242,8 +242,16 @@ export function createCaptureManager(options: CaptureManagerOptions): CaptureMan
       concerns: concernsRouting,
       eachLine: true,
       onChange: () => alarm.ring({ reason: 'monitor' }),
-      onStarted: started,
-      onLost: (reason) => report({ type: 'capture-monitor-lost', reason }),
+      onStarted(program) {
+        routingMonitored = true
+        started(program)
+      },
+      onLost(reason) {
+        report({ type: 'capture-monitor-lost', reason })
+        // The loop may be waiting as long as only two monitors allow.
+        if (routingMonitored) alarm.ring({ reason: 'poll' })
+        routingMonitored = false
+      },
     })
   }
 

@@ -96,6 +96,32 @@ it('hears of a flush of the routing policy and puts its own back, nothing else',
   expect(set.told('capture-looked')).toHaveLength(looks)
 })
 
+it('finds a flush of the routing policy within a minute when its monitor has died and cannot be started again', async () => {
+  const fake = createFakeNetfilter()
+  let die: (() => void) | undefined
+  const runner: FakeNetfilter['runner'] = {
+    ...fake.runner,
+    async *lines(file, args, signal, onRunning) {
+      if (file !== 'ip') return yield* fake.runner.lines(file, args, signal, onRunning)
+      if (die !== undefined || signal.aborted) return
+      onRunning?.()
+      await new Promise<void>((resolve) => {
+        die = resolve
+        signal.addEventListener('abort', () => resolve())
+      })
+    },
+  }
+  const set = setUp({}, { ...fake, runner })
+  await set.manager.start()
+  await set.clock.advance(30_000)
+  const whole = rulesOf(set)
+  die?.()
+  await set.clock.advance(100)
+  set.netfilter.run('ip', 'rule', 'flush', 'protocol', '107')
+  await set.clock.advance(60_000)
+  expect(rulesOf(set)).toBe(whole)
+})
+
 it('says so and goes on where the kernel has no policy routing', async () => {
   const { netfilter, manager, told } = setUp({}, { policyRouting: false })
   await manager.start()
@@ -161,7 +187,7 @@ it('makes nothing where it is switched off, and takes away what an earlier insta
   expect(told('capture-repaired').length).toBeLessThanOrEqual(3)
   expect(told('capture-contended')).toEqual([])
   await old.stop()
-  await off.clock.advance(120_000)
+  await off.clock.advance(60_000)
   expect(netfilter.run('ip', '-json', 'rule', 'show')).not.toContain('"107"')
   expect(off.manager.status().state).toBe('in-place')
 })
