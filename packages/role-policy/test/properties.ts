@@ -9,7 +9,9 @@ import { parseGlobPattern, parseRegexpPattern } from '../src/lib/role-pattern.ts
 import { sessionName } from '../src/lib/session-name.ts'
 import {
   all,
+  anyCharacter,
   anyNumberOf,
+  anything,
   atLeastOne,
   either,
   glob,
@@ -97,12 +99,11 @@ export const globsNoLooserThanKube2iam = fc.property(
 )
 
 const digits = atLeastOne(one('\\d', (met) => /[0-9]/.test(met)))
-const anything = anyNumberOf(one('.', () => true))
 const grouped = (pattern: Pattern) => spelt(`(?:${pattern.source})`, pattern)
 
 const characters = [
   ...['a', 'b', '-', '/'].map(literally),
-  one('.', () => true),
+  anyCharacter,
   one('[ab]', (met) => 'ab'.includes(met)),
   one('[^a]', (met) => met !== 'a'),
   one('[a|:)]', (met) => 'a|:)'.includes(met)),

@@ -69,14 +69,12 @@ export const oneToThree = (pattern: Pattern) =>
 export const literally = (text: string) =>
   all(...text.split('').map((each) => one(each, (met) => met === each)))
 
+export const anyCharacter = one('.', () => true)
+export const anything = anyNumberOf(anyCharacter)
+
 /** A glob: `*` is any text, also with slashes, and everything else means itself. */
 export const glob = (text: string) =>
-  spelt(
-    text,
-    all(
-      ...text.split('').map((each) => (each === '*' ? anyNumberOf(one('.', () => true)) : literally(each))),
-    ),
-  )
+  spelt(text, all(...text.split('').map((each) => (each === '*' ? anything : literally(each)))))
 
 /** One pattern as its author means it: parts of an ARN, or what follows the base ARN. */
 export type Meaning = { readonly parts: readonly Pattern[] } | { readonly rest: Pattern }
