@@ -102,13 +102,14 @@ it('finds a flush of the routing policy within a minute when its monitor has die
   const runner: FakeNetfilter['runner'] = {
     ...fake.runner,
     async *lines(file, args, signal, onRunning) {
-      if (file !== 'ip') return yield* fake.runner.lines(file, args, signal, onRunning)
-      if (die !== undefined || signal.aborted) return
-      onRunning?.()
-      await new Promise<void>((resolve) => {
-        die = resolve
-        signal.addEventListener('abort', () => resolve())
-      })
+      if (file !== 'ip') yield* fake.runner.lines(file, args, signal, onRunning)
+      else if (die === undefined && !signal.aborted) {
+        onRunning?.()
+        await new Promise<void>((resolve) => {
+          die = resolve
+          signal.addEventListener('abort', () => resolve())
+        })
+      }
     },
   }
   const set = setUp({}, { ...fake, runner })
